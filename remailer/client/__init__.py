@@ -1,0 +1,1 @@
+"""The sender's side: chains and reply blocks, made from the directory's keys."""

@@ -1,0 +1,86 @@
+"""The directory: one public file that says which remailers there are, their keys and what they speak.
+
+Peers are found here and nowhere else (not in DNS), and what a link speaks is stated here, never
+negotiated: so there is nothing to downgrade.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from remailer.errors import SetupError
+
+
+class Peer(BaseModel):
+    """One remailer's public entry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
+    address: str
+    """Where mail for it goes: `remailer@alpha.remailer.test`."""
+    hosts: tuple[str, ...] = Field(min_length=1)
+    """IP addresses of its link port, in order of preference."""
+    link_port: int = Field(gt=0, lt=65536)
+    speaks: Literal["smtp", "tls"]
+    certificates: tuple[str, ...] = Field(min_length=1, max_length=2)
+    """Its link certificates, self-signed, PEM: each is trusted for this peer only. Two while keys change."""
+    openpgp: str
+    """Its armoured OpenPGP certificate, to which senders encrypt."""
+
+    @property
+    def domain(self) -> str:
+        """The address's domain, lower case."""
+        return self.address.rpartition("@")[2].lower()
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """SHA-256 of each link key's SubjectPublicKeyInfo, hex: what people compare."""
+        return tuple(pin(pem) for pem in self.certificates)
+
+
+class Directory(BaseModel):
+    """All remailers of a web."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    remailers: tuple[Peer, ...]
+
+    def named(self, name: str) -> Peer | None:
+        """The remailer of that name, if there is one."""
+        return next((p for p in self.remailers if p.name == name), None)
+
+    def at(self, address: str) -> Peer | None:
+        """The remailer that a mail address belongs to: its whole domain is the remailer's."""
+        domain = address.rpartition("@")[2].lower()
+        return next((p for p in self.remailers if p.domain == domain), None)
+
+
+def load(path: Path) -> Directory:
+    """Read a directory file (JSON). Raises SetupError, with one line, if it is not one."""
+    try:
+        return Directory.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise SetupError(f"directory {path}: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])
+        raise SetupError(f"directory {path}: {at or 'file'}: {first['msg']}") from None
+
+
+def pin(certificate_pem: str) -> str:
+    """SHA-256 of a certificate's SubjectPublicKeyInfo, hex."""
+    spki = (
+        x509.load_pem_x509_certificate(certificate_pem.encode())
+        .public_key()
+        .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    )
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(spki)
+    return digest.finalize().hex()

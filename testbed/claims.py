@@ -1,0 +1,219 @@
+"""What the project claims: one table. The verdict, JUnit, the leak catalogue and docs come from it.
+
+Nothing here does I/O. `expected` says, for each link stage, what an honest measurement gives there:
+that a claim fails on a stage is part of the argument, not a defect of the check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from testbed.topology import Link
+
+
+class Expected(StrEnum):
+    """What a stage promises of a claim."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim: a sentence, against whom, who witnesses it, and what keeps the witness honest.
+
+    Attackers (docs/claims.md): W reads all wires, A also alters them, D seizes disks and the mail
+    hosts' logs, N runs remailers himself; U is no attacker but a user who wants his mail to arrive.
+    """
+
+    id: str
+    sentence: str
+    attacker: str
+    per: str
+    """`node` or `link`: what a row of the verdict is about."""
+    witness: str
+    control: str
+    plants: tuple[str, ...]
+    fails_at: frozenset[Link] = frozenset()
+
+    def expected(self, link: Link) -> Expected:
+        """What this claim's rows must say at a link stage."""
+        return Expected.FAILS if link in self.fails_at else Expected.HOLDS
+
+
+_CLEAR = frozenset({Link.SMTP})
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "delivered",
+        "Every mail whose path goes through the node arrives exactly once, byte for byte.",
+        "U",
+        "node",
+        "the recipients' Maildir, read over IMAP",
+        "an ordinary mail between the two mail hosts arrives the same way",
+        (),
+    ),
+    Claim(
+        "durable",
+        "The node says 250 to a mail only after the mail is on disk.",
+        "U",
+        "node",
+        "strace of the node's system calls, from another container",
+        "the end of the mail, a sync of the spool and the 250 are all seen",
+        ("sync-off",),
+    ),
+    Claim(
+        "silent-output",
+        "The node writes nothing to stdout or stderr once it is ready.",
+        "D",
+        "node",
+        "Docker's log driver",
+        "the line that the node prints when it is ready stands in the same log",
+        ("stdout-line",),
+    ),
+    Claim(
+        "silent-root",
+        "Nothing is written to the node's root file system.",
+        "D",
+        "node",
+        "docker diff, and the mount table seen from outside",
+        "docker diff shows the logs that the mail hosts wrote during the same load",
+        (),
+    ),
+    Claim(
+        "silent-tmpfs",
+        "The node leaves nothing in any tmpfs, /dev/shm included.",
+        "D",
+        "node",
+        "a container that reads the node's mounts through /proc",
+        "a file put into the same mount is found by the same search, and taken away again",
+        ("tmpfs-file",),
+    ),
+    Claim(
+        "silent-volume",
+        "The node's volumes hold the declared spool and key files and no mark of any mail.",
+        "D",
+        "node",
+        "a container that reads the node's mounts through /proc",
+        "a file put into the same mount is found by the same search, and taken away again",
+        ("volume-file",),
+    ),
+    Claim(
+        "silent-syslog",
+        "The node sends nothing to syslog: there is no /dev/log, and no packet to port 514.",
+        "D",
+        "node",
+        "the sniffer, and the node's /dev seen from outside",
+        "a datagram sent to port 514 of the mail host during the run is seen",
+        ("syslog-datagram",),
+    ),
+    Claim(
+        "contacts",
+        "The node talks to nobody but peers (link port), mail hosts (port 25) and the resolver.",
+        "D",
+        "node",
+        "the sniffer",
+        "the node's own mail and look-ups are seen by the same query",
+        ("syslog-datagram",),
+    ),
+    Claim(
+        "headers",
+        "What the node delivers tells nothing of where it came from: no trace, no time, no name.",
+        "D",
+        "node",
+        "the mails as the recipients have them",
+        "an ordinary mail from the same sender shows all of it to the same check",
+        ("received-kept", "message-id-kept"),
+    ),
+    Claim(
+        "spool-sealed",
+        "A spool seized in the middle of a load shows no mark, address or text of any mail.",
+        "D",
+        "node",
+        "a copy of the spool's files taken while mail lies in them",
+        "the copy holds mail, and a mark put beside it is found by the same search",
+        ("spool-clear",),
+    ),
+    Claim(
+        "own-keys",
+        "No node can read another node's private key.",
+        "N",
+        "node",
+        "the files that the node can see, read through /proc",
+        "the node's own private keys are found by the same search",
+        (),
+    ),
+    Claim(
+        "no-way-out",
+        "The node has no route out of the web.",
+        "D",
+        "node",
+        "the node's routing table, read through /proc",
+        "the mail hosts, which have one, are seen to have it",
+        (),
+    ),
+    Claim(
+        "link-port",
+        "Remailers talk to each other on the agreed port only, and nobody else is talked to there.",
+        "D",
+        "link",
+        "the sniffer",
+        "mail went over this link in this run, and is seen on the agreed port",
+        (),
+    ),
+    Claim(
+        "link-encrypted",
+        "Every byte of mail on the link is inside TLS 1.3.",
+        "W",
+        "link",
+        "the sniffer; tshark dissects",
+        "mail went over this link in this run, and its records are seen",
+        ("link-clear",),
+        _CLEAR,
+    ),
+    Claim(
+        "link-canary",
+        "No mark of any mail is readable on the link, in any form.",
+        "W",
+        "link",
+        "the sniffer; marks are searched for in every form",
+        "the mark of a mail that took this link is found on the port-25 edges before and after it",
+        ("link-clear",),
+        _CLEAR,
+    ),
+    Claim(
+        "link-ephemeral",
+        "Each connection has a key exchange of its own: no key share twice, no resumption.",
+        "W",
+        "link",
+        "the sniffer; tshark dissects the handshakes",
+        "handshakes with key shares are seen on this link",
+        ("link-clear",),
+        _CLEAR,
+    ),
+    Claim(
+        "link-refuses",
+        "The node's link port takes nothing from a stranger: no certificate, a wrong, a swapped or "
+        "an expired one, or TLS 1.2.",
+        "A",
+        "node",
+        "a prober on the web's network",
+        "with a pinned key the same prober is let in",
+        ("peer-unpinned",),
+        _CLEAR,
+    ),
+    Claim(
+        "link-pinned",
+        "The node hands no mail to an impostor: a wrong, a swapped or an expired certificate, TLS "
+        "1.2, or no TLS; the mail waits.",
+        "A",
+        "node",
+        "a prober that answers as a peer",
+        "when the same prober shows the pinned key the waiting mail arrives, once",
+        ("peer-unpinned",),
+        _CLEAR,
+    ),
+)
+
+BY_ID = {claim.id: claim for claim in CLAIMS}

@@ -1,0 +1,156 @@
+"""What a web consists of: its nodes, mail hosts, addresses and link stage. Nothing here does I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import permutations
+
+from testbed.errors import UsageError
+
+LINK_PORT = 2525
+"""The agreed unprivileged port on which remailers talk to each other (nobody logs it)."""
+
+PROBE_PORT = 2600
+"""First of the ports on which the prober answers as a peer."""
+
+MAX_NODES = 200
+FIRST_UID = 20001
+"""Uid of the first node; each node has one of its own, so that none can read another's memory."""
+
+_NAMES = (
+    "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november "
+    "oscar papa quebec romeo sierra tango uniform victor whiskey xray yankee zulu"
+).split()
+
+
+class Link(StrEnum):
+    """The link stages that this version can bring up (docs/claims.md tells the whole ladder)."""
+
+    SMTP = "smtp"
+    TLS = "tls"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A remailer: its name, its place in the web's network, and the uid it runs as."""
+
+    name: str
+    host: str
+    uid: int
+
+    @property
+    def domain(self) -> str:
+        """The node's own mail domain, with an MX record that points at itself."""
+        return f"{self.name}.remailer.test"
+
+    @property
+    def address(self) -> str:
+        """Where users write to."""
+        return f"remailer@{self.domain}"
+
+
+@dataclass(frozen=True)
+class MailHost:
+    """An ordinary mail host (Postfix and Dovecot, logs on) with its users' local parts."""
+
+    name: str
+    host: str
+    users: tuple[str, ...]
+
+    @property
+    def domain(self) -> str:
+        """The host's mail domain."""
+        return f"{self.name}.test"
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A whole web. `net` is the first three octets of its /24; everything else follows from it."""
+
+    web: str = "unlogged"
+    link: Link = Link.TLS
+    nodes: int = 5
+    pool: str = "exponential:1.0"
+    net: str = "10.193.0"
+    leaks: Mapping[str, str] = field(default_factory=dict)
+    """Planted leaks: node name → name of the plant in tests/leaks/."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,30}", self.web):
+            raise UsageError(
+                f"WEB={self.web!r} is not a name: use 1 to 31 of a-z, 0-9, - and _, "
+                "beginning with a letter or digit"
+            )
+        if not 2 <= self.nodes <= MAX_NODES:
+            raise UsageError(f"NODES={self.nodes}: a web has 2 to {MAX_NODES} remailers")
+        if not re.fullmatch(r"off|exponential:[0-9]+(\.[0-9]+)?", self.pool):
+            raise UsageError(
+                f"POOL={self.pool!r}: use off, or exponential:MEAN with a mean in seconds"
+            )
+
+    @property
+    def remailers(self) -> tuple[Node, ...]:
+        """All nodes, in order."""
+        return tuple(
+            Node(_name(i), f"{self.net}.{11 + i}", FIRST_UID + i) for i in range(self.nodes)
+        )
+
+    @property
+    def sender(self) -> MailHost:
+        """Where the users who write have their accounts."""
+        return MailHost("sender", f"{self.net}.241", ("alice", "andrew", "anna"))
+
+    @property
+    def recipient(self) -> MailHost:
+        """Where the users who are written to have their accounts."""
+        return MailHost("recipient", f"{self.net}.242", ("bob", "barbara", "boris"))
+
+    @property
+    def mailhosts(self) -> tuple[MailHost, ...]:
+        """Both ordinary mail hosts."""
+        return (self.sender, self.recipient)
+
+    @property
+    def dns(self) -> str:
+        """The authoritative server's address."""
+        return f"{self.net}.2"
+
+    @property
+    def prober(self) -> str:
+        """Where the active prober lives while it probes."""
+        return f"{self.net}.250"
+
+    @property
+    def links(self) -> tuple[tuple[Node, Node], ...]:
+        """Every directed link between two remailers."""
+        return tuple(permutations(self.remailers, 2))
+
+    @property
+    def bridge(self) -> str:
+        """Name of the web's own bridge (at most 15 characters), which the sniffer reads."""
+        return f"ulw-{self._digest}"
+
+    @property
+    def edge_bridge(self) -> str:
+        """Name of the bridge on which the mail hosts publish submission and IMAP."""
+        return f"ule-{self._digest}"
+
+    @property
+    def _digest(self) -> str:
+        return hashlib.sha256(self.web.encode()).hexdigest()[:8]
+
+    def whois(self, host: str) -> str:
+        """The name that belongs to an address, or the address itself: for people to read."""
+        names = {n.host: n.name for n in self.remailers}
+        names |= {m.host: m.name for m in self.mailhosts}
+        names |= {self.dns: "dns", self.prober: "prober"}
+        return names.get(host, host)
+
+
+def _name(index: int) -> str:
+    round_, place = divmod(index, len(_NAMES))
+    return _NAMES[place] + (str(round_ + 1) if round_ else "")
