@@ -1,0 +1,65 @@
+# unlogged: a containerised testbed of anonymous remailers. `make help` lists what there is.
+#
+# Settings, in the environment or on make's command line:
+#   WEB=name (unlogged)  LINK=tls|smtp (tls)  NODES=n (5)  POOL=off|exponential:SECONDS
+#   PORTS=n (free ones)  SEED=n (random)  COMPOSE="docker-compose" (what is found)
+
+PYTHON ?= python3
+VENV   := .venv
+STAMP  := $(VENV)/.installed
+RUN    := $(VENV)/bin/python -m
+
+export WEB LINK NODES POOL PORTS SEED COMPOSE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup images up down status verify leaks test test-unit lint pictures clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^#   //p' Makefile
+
+setup: $(STAMP) ## the Python environment, from locked wheels
+$(STAMP): requirements/host.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: Python 3.11 or newer is needed: set PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "make: $(PYTHON) can't make a venv: install your system's python3-venv package" >&2; exit 2; }
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/host.txt
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+images: $(STAMP) ## build what has changed of the images
+	@$(RUN) testbed images
+
+up: $(STAMP) ## a web of remailers, mail hosts, DNS and the sniffer, ready for mail
+	@$(RUN) testbed up
+
+status: $(STAMP) ## what of the web is up
+	@$(RUN) testbed status
+
+verify: $(STAMP) ## send real mail through a web and give the verdict (out/)
+	@$(RUN) testbed verify
+
+down: $(STAMP) ## nothing of the web is left: containers, networks, volumes, keys
+	@$(RUN) testbed down
+
+leaks: $(STAMP) ## plant every leak: the verdict must catch each, by node and kind
+	@$(RUN) pytest tests/leaks
+
+lint: $(STAMP) ## ruff and mypy --strict
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(RUN) mypy
+
+test-unit: $(STAMP) ## the tests that need no Docker
+	@$(RUN) pytest tests/unit
+
+test: lint ## all tests
+	@$(RUN) pytest
+
+pictures: $(STAMP) ## the README's pictures, from the last verdict in out/
+	@$(RUN) testbed pictures
+
+clean: $(STAMP) ## take the web down and remove the project's images
+	@$(RUN) testbed down
+	@$(RUN) testbed clean

@@ -1,0 +1,114 @@
+"""The Compose file of a web, rendered from its topology, and the Compose command that reads it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import jinja2
+
+from testbed.errors import DockerError
+from testbed.topology import Topology
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: where compose.yaml, images/ and tests/leaks/ are."""
+
+MAILHOST_CAPS = (
+    "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT",
+)  # fmt: skip
+WITNESS_CAPS = ("DAC_OVERRIDE", "DAC_READ_SEARCH", "SYS_PTRACE")
+
+
+def render(topology: Topology) -> str:
+    """The Compose file of a web. What differs from machine to machine stays a variable."""
+    default = topology == Topology()
+    headline = (
+        "The default web: five remailers, two ordinary mail hosts, DNS, a sniffer and a witness."
+        if default
+        else f"A web of {topology.nodes} remailers, made by `testbed render`."
+    )
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    env = jinja2.Environment(loader=loader, keep_trailing_newline=True, autoescape=False)
+    return env.get_template("compose.yaml.j2").render(
+        topology=topology,
+        headline=headline,
+        mailhost_caps=MAILHOST_CAPS,
+        witness_caps=WITNESS_CAPS,
+        last_octet=lambda host: host.rpartition(".")[2],
+    )
+
+
+def variables(topology: Topology, state: Path, images: Mapping[str, str]) -> dict[str, str]:
+    """The variables that the Compose file wants."""
+    return {
+        "UNLOGGED_STATE": str(state),
+        "UNLOGGED_LEAKS": str(ROOT / "tests" / "leaks"),
+        "UNLOGGED_NET": topology.net,
+        "UNLOGGED_POOL": topology.pool,
+        "UNLOGGED_BRIDGE": topology.bridge,
+        "UNLOGGED_EDGE_BRIDGE": topology.edge_bridge,
+    } | {f"UNLOGGED_{name.upper()}_IMAGE": tag for name, tag in images.items()}
+
+
+@lru_cache(maxsize=1)
+def command() -> tuple[str, ...]:
+    """The Compose command: $COMPOSE if set, else `docker compose`, else `docker-compose`."""
+    if chosen := os.environ.get("COMPOSE"):
+        return tuple(shlex.split(chosen))
+    if shutil.which("docker"):
+        plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+        if plugin.returncode == 0:
+            return ("docker", "compose")
+    if shutil.which("docker-compose"):
+        return ("docker-compose",)
+    raise DockerError(
+        "Compose is missing: install your system's docker-compose or docker-compose-plugin package"
+    )
+
+
+def version() -> str:
+    """The Compose version, for the record."""
+    run = subprocess.run(
+        [*command(), "version", "--short"], capture_output=True, text=True, check=False
+    )
+    return run.stdout.strip() or "unknown"
+
+
+def compose(web: str, state: Path, arguments: Sequence[str]) -> None:
+    """Run Compose on the web's own file, in a session of its own: Ctrl-C is ours to handle.
+
+    Raises DockerError with Compose's last word, on one line.
+    """
+    argv = [
+        *command(), "-p", web, "--env-file", str(state / "env"),
+        "-f", str(state / "compose.yaml"), *arguments,
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"COMPOSE_PROGRESS": "quiet", "DOCKER_CLI_HINTS": "false"},
+    )
+    try:
+        _, said = process.communicate()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode:
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        raise DockerError(f"{' '.join(command())} {arguments[0]}: {_last_word(lines)}")
+
+
+def _last_word(lines: Sequence[str]) -> str:
+    """The line that says why: Compose 1.29 ends with a summary that says nothing."""
+    telling = [ln for ln in lines if not ln.startswith("Encountered errors") and "Creating" not in ln]
+    return (telling or list(lines) or ["failed without a word"])[-1]

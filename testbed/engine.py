@@ -1,0 +1,55 @@
+"""The Docker engine: the connection to it, and its errors told in one line with what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import docker
+from docker import DockerClient
+from docker.errors import APIError, DockerException
+
+from testbed.errors import DockerError
+
+_HINTS = (
+    (r"no space left on device", "the disk is full: free some space (docker system df shows what Docker holds)"),
+    (r"permission denied.*docker\.sock", "this user may not talk to Docker: join the group docker, or use sudo"),
+    (r"PermissionError|Permission denied", "this user may not talk to Docker: join the group docker, or use sudo"),
+    (r"FileNotFoundError|No such file", "Docker is not there: install it, or set DOCKER_HOST"),
+    (r"ConnectionRefused|Connection refused", "the Docker daemon is not running: start it"),
+    (
+        r"127\.0\.0\.1:(\d+).*(?:address already in use|port is already allocated)",
+        r"port \1 of 127.0.0.1 is taken: choose others with PORTS=n, or leave it out for free ones",
+    ),
+    (r"[Pp]ool overlaps", "the web's addresses are taken by another network: make down, then make up again"),
+)  # fmt: skip
+
+
+def explain(message: str) -> str:
+    """An engine's or Compose's message, on one line, with what to do where we know it."""
+    line = " ".join(message.split())
+    for pattern, hint in _HINTS:
+        if match := re.search(pattern, line):
+            return match.expand(hint)
+    return line
+
+
+def connect() -> DockerClient:
+    """The engine that the environment names. Raises DockerError, with what to do."""
+    try:
+        client = docker.from_env(timeout=60)
+        client.ping()
+    except (DockerException, OSError) as error:
+        raise DockerError(f"Docker: {explain(repr(error))}") from None
+    return client
+
+
+def refused(error: APIError) -> DockerError:
+    """An engine's refusal as our error."""
+    return DockerError(f"Docker: {explain(str(error.explanation or error))}")
+
+
+def state_of(container: Any) -> str:
+    """`running`, `healthy`, `starting`, `exited`, ...: as Docker tells it."""
+    state = container.attrs["State"]
+    return str(state.get("Health", {}).get("Status") or state["Status"])

@@ -1,0 +1,133 @@
+"""The users' side of the mail hosts: submission over SMTP, reading back over IMAP."""
+
+from __future__ import annotations
+
+import asyncio
+import imaplib
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import aiosmtplib
+
+from remailer.directory import Directory
+from testbed.errors import WebError
+from testbed.traffic import Letter, submission
+from testbed.web import Web
+
+CONNECTIONS = 4
+"""Submission connections a mail host, kept for the whole load."""
+
+POLL = 0.2
+"""Seconds between two looks into a mailbox."""
+
+
+async def send(web: Web, letters: Sequence[Letter], sent: Callable[[Letter], None]) -> None:
+    """Submit letters through their senders' mail hosts; raises WebError if one is refused."""
+    directory = web.directory
+    queues: dict[str, asyncio.Queue[Letter]] = {}
+    for letter in letters:
+        queues.setdefault(letter.sender.rpartition("@")[2], asyncio.Queue()).put_nowait(letter)
+    async with asyncio.TaskGroup() as group:
+        for domain, queue in queues.items():
+            for _ in range(CONNECTIONS):
+                group.create_task(_submit(web, domain, queue, directory, sent))
+
+
+async def _submit(
+    web: Web,
+    domain: str,
+    queue: asyncio.Queue[Letter],
+    directory: Directory,
+    sent: Callable[[Letter], None],
+) -> None:
+    host = next(host for host in web.topology.mailhosts if host.domain == domain)
+    at, port = web.published(host.name, 587)
+    user = f"{host.users[0]}@{domain}"
+    try:
+        async with aiosmtplib.SMTP(at, port, start_tls=False, timeout=30) as client:
+            await client.login(user, web.passwords[user])
+            while not queue.empty():
+                letter = queue.get_nowait()
+                to, mail = submission(letter, directory)
+                await client.sendmail(letter.sender, [to], mail)
+                letter.sent_at = time.monotonic()
+                sent(letter)
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise WebError(f"{host.name}: submission of a letter failed: {error}") from None
+
+
+class Mailboxes:
+    """All users' mailboxes, read over IMAP; each connection is kept while it is open."""
+
+    def __init__(self, web: Web) -> None:
+        """Connect and log in as every user."""
+        self._boxes: list[_Mailbox] = []
+        for host in web.topology.mailhosts:
+            at, port = web.published(host.name, 143)
+            for user in host.users:
+                address = f"{user}@{host.domain}"
+                self._boxes.append(_Mailbox(at, port, address, web.passwords[address]))
+
+    def __enter__(self) -> Mailboxes:
+        """Usable in a with statement."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Log out everywhere."""
+        for box in self._boxes:
+            box.close()
+
+    def collect(
+        self, letters: Iterable[Letter], within: float, note: Callable[[int], None]
+    ) -> list[Letter]:
+        """Read until every letter has arrived or `within` seconds are over; those that have not."""
+        by_recipient = {letter.recipient: letter for letter in letters}
+        deadline = time.monotonic() + within
+        with ThreadPoolExecutor(len(self._boxes)) as pool:
+            while True:
+                for mails in pool.map(_Mailbox.fetch, self._boxes):
+                    for mail in mails:
+                        _file(mail, by_recipient)
+                missing = [x for x in by_recipient.values() if not x.delivered]
+                note(len(by_recipient) - len(missing))
+                if not missing or time.monotonic() > deadline:
+                    return missing
+                time.sleep(POLL)
+
+
+def _file(mail: bytes, by_recipient: dict[str, Letter]) -> None:
+    """Put a mail to the letter it belongs to: its recipient's address is its own."""
+    head = mail.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
+    for address in re.findall(r"(?im)^(?:delivered-to|to|x-original-to):.*?([\w.+-]+@[\w.-]+)", head):
+        letter = by_recipient.get(address)
+        if letter is not None:
+            letter.delivered.append(mail)
+            letter.seen_at = letter.seen_at or time.monotonic()
+            return
+
+
+class _Mailbox:
+    """One user's INBOX; `fetch` gives what is new since the last call."""
+
+    def __init__(self, at: str, port: int, user: str, password: str) -> None:
+        self._imap = imaplib.IMAP4(at, port, timeout=30)
+        self._imap.login(user, password)
+        self._imap.select("INBOX", readonly=True)
+        self._next = 1
+
+    def fetch(self) -> list[bytes]:
+        self._imap.noop()
+        _, found = self._imap.uid("SEARCH", f"UID {self._next}:*")
+        # `n:*` names the last message even when its UID is lower than n (RFC 3501, 6.4.8).
+        uids = [int(uid) for uid in (found[0] or b"").split() if int(uid) >= self._next]
+        mails = []
+        for uid in uids:
+            _, parts = self._imap.uid("FETCH", str(uid), "(BODY.PEEK[])")
+            mails += [bytes(part[1]) for part in parts if isinstance(part, tuple)]
+            self._next = uid + 1
+        return mails
+
+    def close(self) -> None:
+        self._imap.logout()

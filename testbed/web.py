@@ -1,0 +1,296 @@
+"""A web: brought up from its topology, found again by its name, taken down without a trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import APIError, NotFound
+from docker.models.containers import Container
+
+from remailer.directory import Directory, load
+from testbed import compose, keys, zones
+from testbed.engine import explain, refused, state_of
+from testbed.errors import DockerError, WebError
+from testbed.topology import MailHost, Topology
+from testbed.wire.probe import identities
+
+Phase = Callable[[str], AbstractContextManager[Any]]
+"""Names a phase of the work while it lasts, for whoever watches."""
+
+READY = {"remailer": ": ready", "mailhost": "mailhost: ready", "dns": "nsd started"}
+"""What each kind of container says when it is ready."""
+
+READY_WITHIN = 60.0
+"""Seconds that a web has to become ready."""
+
+
+class Web:
+    """One web, by its name; all of it carries the name as a label."""
+
+    def __init__(self, docker: DockerClient, topology: Topology) -> None:
+        """Nothing is started or looked up yet."""
+        self.docker = docker
+        self.topology = topology
+        self.state = compose.ROOT / ".webs" / topology.web
+        self.images: dict[str, str] = {}
+
+    @classmethod
+    def find(cls, docker: DockerClient, name: str) -> Web | None:
+        """The web of that name if it is up, None if nothing of it is there.
+
+        Raises WebError when it is neither: half up, or left over from an earlier time.
+        """
+        web = cls(docker, Topology(web=name))
+        parts = web._parts()
+        if not parts and not web.state.exists():
+            return None
+        try:
+            told = json.loads((web.state / "web.json").read_text())
+        except (OSError, ValueError):
+            raise WebError(f"web {name}: remains of an earlier web are in the way: make down") from None
+        web.images = told.pop("images")
+        web.topology = Topology(**told)
+        missing = web._services() - {str(c.labels.get("com.docker.compose.service")) for c in parts}
+        still = [c.name for c in parts if state_of(c) in {"exited", "dead", "created", "paused"}]
+        if missing or still:
+            named = ", ".join(sorted(str(part) for part in (*missing, *still)))
+            raise WebError(f"web {name}: not whole ({named} not running): make down, then again")
+        return web
+
+    def _services(self) -> set[str]:
+        hosts = {*self.topology.remailers, *self.topology.mailhosts}
+        return {host.name for host in hosts} | {"dns", "sniffer", "witness"}
+
+    # -- up ---------------------------------------------------------------------------------
+
+    def up(self, images: Mapping[str, str], phase: Phase, *, ports: int = 0) -> None:
+        """Bring the web up; when anything goes wrong, or it is interrupted, nothing of it stays."""
+        self.images = dict(images)
+        try:
+            self._up(phase, ports)
+        except APIError as error:
+            self.down()
+            raise refused(error) from None
+        except BaseException:
+            self.down()
+            raise
+
+    def _up(self, phase: Phase, ports: int) -> None:
+        with phase("networks and volumes"):
+            self.topology = replace(self.topology, net=_free_net(self.docker, self.topology.web))
+            self._write_state(ports)
+            self._compose("up", "--no-start")
+        with phase("keys, each made by its own node"):
+            self._make_keys()
+        with phase("sniffer and witness, before any node"):
+            self._compose("up", "-d", "--no-recreate", "sniffer", "witness", "dns")
+            self._wait_for("sniffer", "Capturing on")
+        with phase("remailers and mail hosts"):
+            self._compose("up", "-d", "--no-recreate")
+            self._wait_until_ready()
+
+    def _write_state(self, ports: int) -> None:
+        self.state.mkdir(parents=True, mode=0o700, exist_ok=True)
+        # The folder is private; what is mounted from it is public, whatever the umask is.
+        for name in ("public", "dns"):
+            (self.state / name).mkdir(exist_ok=True)
+            (self.state / name).chmod(0o755)
+        for name, text in zones.files(self.topology).items():
+            (self.state / "dns" / name).write_text(text)
+            (self.state / "dns" / name).chmod(0o644)
+        default = replace(self.topology, web="unlogged", net=Topology.net, link=Topology.link,
+                          pool=Topology.pool) == Topology()  # fmt: skip
+        text = (
+            (compose.ROOT / "compose.yaml").read_text() if default else compose.render(self.topology)
+        )
+        (self.state / "compose.yaml").write_text(text)
+        variables = compose.variables(self.topology, self.state, self.images)
+        for offset, host in enumerate(self.topology.mailhosts):
+            for service, extra in (("SUBMISSION", 0), ("IMAP", 1)):
+                chosen = str(ports + 2 * offset + extra) if ports else ""
+                variables[f"UNLOGGED_{host.name.upper()}_{service}"] = chosen
+        (self.state / "env").write_text("".join(f"{k}={v}\n" for k, v in variables.items()))
+        told = asdict(self.topology) | {"images": self.images}
+        (self.state / "web.json").write_text(json.dumps(told, indent=1) + "\n")
+
+    def _make_keys(self) -> None:
+        entries = keys.make_node_keys(self.docker, self.topology, self.images["remailer"])
+        prober, files = identities(self.topology, entries[0].openpgp)
+        for name, data in files.items():
+            keys.write_secret(self.state / "probe" / name, data)
+        directory = self.state / "public" / "directory.json"
+        keys.write_directory(directory, [*entries, *prober])
+        directory.chmod(0o644)
+        secrets = keys.passwords(random.SystemRandom(), self.topology.mailhosts)
+        keys.write_secret(self.state / "users.json", json.dumps(secrets).encode())
+        for host in self.topology.mailhosts:
+            keys.put_passwords(self.container(host.name), host, secrets)
+
+    def _compose(self, *arguments: str) -> None:
+        try:
+            compose.compose(self.topology.web, self.state, arguments)
+        except DockerError as error:
+            raise DockerError(explain(str(error))) from None
+
+    def _wait_until_ready(self) -> None:
+        waiting = {node.name: READY["remailer"] for node in self.topology.remailers}
+        waiting |= {host.name: READY["mailhost"] for host in self.topology.mailhosts}
+        waiting |= {"dns": READY["dns"]}
+        with ThreadPoolExecutor(len(waiting)) as pool:
+            list(pool.map(self._wait_for, waiting.keys(), waiting.values()))
+        for host in self.topology.mailhosts:
+            self._write_swaksrc(host)
+
+    def _wait_for(self, service: str, word: str) -> None:
+        """Wait until a container has said a word on its output, or has ended without it."""
+        container = self.container(service)
+        deadline = time.monotonic() + READY_WITHIN
+        while time.monotonic() < deadline:
+            said = container.logs()
+            if word.encode() in said:
+                return
+            container.reload()
+            if container.status not in {"running", "created"}:
+                last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
+                raise WebError(f"{service}: ended before it was ready: {explain(last[0])}")
+            time.sleep(0.1)
+        raise WebError(f"{service}: not ready within {READY_WITHIN:.0f} s")
+
+    def _write_swaksrc(self, host: MailHost) -> None:
+        at, port = self.published(host.name, 587)
+        for user in host.users:
+            address = f"{user}@{host.domain}"
+            text = (
+                f"--server {at}\n--port {port}\n--auth PLAIN\n--auth-user {address}\n"
+                f"--auth-password {self.passwords[address]}\n--from {address}\n"
+            )
+            keys.write_secret(self.state / f"{user}.swaksrc", text.encode())
+
+    # -- what it is --------------------------------------------------------------------------
+
+    def _parts(self) -> list[Container]:
+        label = f"com.docker.compose.project={self.topology.web}"
+        found: list[Container] = self.docker.containers.list(all=True, filters={"label": label})
+        return [c for c in found if "unlogged.role" not in c.labels]
+
+    def container(self, service: str) -> Container:
+        """The container of a service. Raises WebError if there is none."""
+        labels = [
+            f"com.docker.compose.project={self.topology.web}",
+            f"com.docker.compose.service={service}",
+        ]
+        found = self.docker.containers.list(all=True, filters={"label": labels})
+        if not found:
+            raise WebError(f"web {self.topology.web}: no {service} here: make up")
+        container: Container = found[0]
+        return container
+
+    def published(self, service: str, port: int) -> tuple[str, int]:
+        """Where a mail host's port is published on this machine."""
+        container = self.container(service)
+        bound = (container.ports or {}).get(f"{port}/tcp")
+        if not bound:
+            raise WebError(f"{service}: port {port} is not published (is it running?)")
+        return str(bound[0]["HostIp"]), int(bound[0]["HostPort"])
+
+    @property
+    def directory(self) -> Directory:
+        """The web's public directory."""
+        return load(self.state / "public" / "directory.json")
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        """The mail users' passwords by address."""
+        read: dict[str, str] = json.loads((self.state / "users.json").read_text())
+        return read
+
+    def status(self) -> dict[str, str]:
+        """Each service with its state, as Docker tells it."""
+        parts = sorted(self._parts(), key=lambda c: str(c.name))
+        return {str(c.labels["com.docker.compose.service"]): state_of(c) for c in parts}
+
+    # -- down --------------------------------------------------------------------------------
+
+    def down(self) -> int:
+        """Remove every container, network and volume of this web, and its state with the keys.
+
+        By labels, so that it also works on what a killed `up` left. Returns how much there was.
+        """
+        name = self.topology.web
+        count = 0
+        for label in (f"com.docker.compose.project={name}", f"unlogged.web={name}"):
+            filters = {"label": label}
+            containers = self.docker.containers.list(all=True, filters=filters)
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(_remove_container, containers))
+            networks = self.docker.networks.list(filters=filters)
+            volumes = self.docker.volumes.list(filters=filters)
+            for thing in (*networks, *volumes):
+                _unless_gone(thing.remove)
+            count += len(containers) + len(networks) + len(volumes)
+        if self.state.exists():
+            shutil.rmtree(self.state)
+            count += 1
+        return count
+
+
+def _remove_container(container: Container) -> None:
+    _unless_gone(lambda: container.remove(force=True, v=True))
+
+
+def _unless_gone(remove: Callable[[], object]) -> None:
+    """Somebody else may have removed it meanwhile; that is what we wanted."""
+    try:
+        remove()
+    except NotFound:
+        return
+    except APIError as error:
+        raise refused(error) from None
+
+
+def _free_net(docker: DockerClient, web: str) -> str:
+    """The first three octets of a /24 that neither Docker nor this machine's routes use."""
+    taken = [
+        IPv4Network(config["Subnet"])
+        for network in docker.networks.list()
+        for config in (network.attrs.get("IPAM", {}).get("Config") or [])
+        if ":" not in config.get("Subnet", ":")
+    ] + _routes()
+    start = random.Random(web).randrange(256)
+    for step in range(256):
+        net = f"10.193.{(start + step) % 256}"
+        if not any(IPv4Network(f"{net}.0/24").overlaps(other) for other in taken):
+            return net
+    raise DockerError("no /24 of 10.193.0.0/16 is free for a web: make down the others")
+
+
+def _routes() -> list[IPv4Network]:
+    """This machine's own routes, where it tells them (Linux)."""
+    table = Path("/proc/net/route")
+    if not table.exists():
+        return []
+    rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    nets = []
+    for row in rows:
+        address, mask = (bytes.fromhex(row[i])[::-1] for i in (1, 7))
+        length = bin(int.from_bytes(mask, "big")).count("1")
+        if length:
+            nets.append(IPv4Network((address, length), strict=False))
+    return nets
+
+
+def chosen_name() -> str:
+    """The web that the environment names ($WEB), or the default one."""
+    return os.environ.get("WEB", "unlogged")
