@@ -6,7 +6,7 @@ that a claim fails on a stage is part of the argument, not a defect of the check
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from testbed.topology import Link
@@ -36,6 +36,10 @@ class Claim:
     control: str
     plants: tuple[str, ...]
     fails_at: frozenset[Link] = frozenset()
+    short: str = field(kw_only=True)
+    """The sentence in at most 35 characters, for a table on a terminal."""
+    twin: str = field(kw_only=True)
+    """The control in at most 22 characters."""
 
     def expected(self, link: Link) -> Expected:
         """What this claim's rows must say at a link stage."""
@@ -53,6 +57,8 @@ CLAIMS: tuple[Claim, ...] = (
         "the recipients' Maildir, read over IMAP",
         "an ordinary mail between the two mail hosts arrives the same way",
         (),
+        short="every mail arrives once, unchanged",
+        twin="ordinary mail comes",
     ),
     Claim(
         "durable",
@@ -62,6 +68,8 @@ CLAIMS: tuple[Claim, ...] = (
         "strace of the node's system calls, from another container",
         "the end of the mail, a sync of the spool and the 250 are all seen",
         ("sync-off",),
+        short="250 only once the mail is on disk",
+        twin="sync and 250 seen",
     ),
     Claim(
         "silent-output",
@@ -71,6 +79,8 @@ CLAIMS: tuple[Claim, ...] = (
         "Docker's log driver",
         "the line that the node prints when it is ready stands in the same log",
         ("stdout-line",),
+        short="nothing on stdout or stderr",
+        twin="ready line seen",
     ),
     Claim(
         "silent-root",
@@ -80,6 +90,8 @@ CLAIMS: tuple[Claim, ...] = (
         "docker diff, and the mount table seen from outside",
         "docker diff shows the logs that the mail hosts wrote during the same load",
         (),
+        short="nothing in its root file system",
+        twin="mail hosts' logs seen",
     ),
     Claim(
         "silent-tmpfs",
@@ -89,6 +101,8 @@ CLAIMS: tuple[Claim, ...] = (
         "a container that reads the node's mounts through /proc",
         "a file put into the same mount is found by the same search, and taken away again",
         ("tmpfs-file",),
+        short="nothing in tmpfs or /dev/shm",
+        twin="test file found",
     ),
     Claim(
         "silent-volume",
@@ -98,6 +112,8 @@ CLAIMS: tuple[Claim, ...] = (
         "a container that reads the node's mounts through /proc",
         "a file put into the same mount is found by the same search, and taken away again",
         ("volume-file",),
+        short="only spool and keys in its volumes",
+        twin="test file found",
     ),
     Claim(
         "silent-syslog",
@@ -107,6 +123,8 @@ CLAIMS: tuple[Claim, ...] = (
         "the sniffer, and the node's /dev seen from outside",
         "a datagram sent to port 514 of the mail host during the run is seen",
         ("syslog-datagram",),
+        short="nothing to syslog or port 514",
+        twin="test datagram seen",
     ),
     Claim(
         "contacts",
@@ -116,6 +134,8 @@ CLAIMS: tuple[Claim, ...] = (
         "the sniffer",
         "the node's own mail and look-ups are seen by the same query",
         ("syslog-datagram",),
+        short="talks to peers, port 25, DNS only",
+        twin="own mail seen",
     ),
     Claim(
         "headers",
@@ -125,6 +145,8 @@ CLAIMS: tuple[Claim, ...] = (
         "the mails as the recipients have them",
         "an ordinary mail from the same sender shows all of it to the same check",
         ("received-kept", "message-id-kept"),
+        short="delivered mail shows no origin",
+        twin="ordinary mail shows it",
     ),
     Claim(
         "spool-sealed",
@@ -134,6 +156,8 @@ CLAIMS: tuple[Claim, ...] = (
         "a copy of the spool's files taken while mail lies in them",
         "the copy holds mail, and a mark put beside it is found by the same search",
         ("spool-clear",),
+        short="a seized spool shows no mail",
+        twin="mark beside it found",
     ),
     Claim(
         "own-keys",
@@ -143,6 +167,8 @@ CLAIMS: tuple[Claim, ...] = (
         "the files that the node can see, read through /proc",
         "the node's own private keys are found by the same search",
         (),
+        short="reads no other node's key",
+        twin="own keys found",
     ),
     Claim(
         "no-way-out",
@@ -152,6 +178,8 @@ CLAIMS: tuple[Claim, ...] = (
         "the node's routing table, read through /proc",
         "the mail hosts, which have one, are seen to have it",
         (),
+        short="no route out of the web",
+        twin="mail hosts have one",
     ),
     Claim(
         "link-port",
@@ -161,6 +189,8 @@ CLAIMS: tuple[Claim, ...] = (
         "the sniffer",
         "mail went over this link in this run, and is seen on the agreed port",
         (),
+        short="agreed port only, and peers only",
+        twin="mail seen on it",
     ),
     Claim(
         "link-encrypted",
@@ -171,6 +201,8 @@ CLAIMS: tuple[Claim, ...] = (
         "mail went over this link in this run, and its records are seen",
         ("link-clear",),
         _CLEAR,
+        short="all mail is inside TLS 1.3",
+        twin="its records seen",
     ),
     Claim(
         "link-canary",
@@ -181,6 +213,8 @@ CLAIMS: tuple[Claim, ...] = (
         "the mark of a mail that took this link is found on the port-25 edges before and after it",
         ("link-clear",),
         _CLEAR,
+        short="no mark readable, in any form",
+        twin="found on port 25",
     ),
     Claim(
         "link-ephemeral",
@@ -191,6 +225,8 @@ CLAIMS: tuple[Claim, ...] = (
         "handshakes with key shares are seen on this link",
         ("link-clear",),
         _CLEAR,
+        short="each connection has its own key",
+        twin="key shares seen",
     ),
     Claim(
         "link-refuses",
@@ -202,6 +238,8 @@ CLAIMS: tuple[Claim, ...] = (
         "with a pinned key the same prober is let in",
         ("peer-unpinned",),
         _CLEAR,
+        short="takes nothing from a stranger",
+        twin="pinned key let in",
     ),
     Claim(
         "link-pinned",
@@ -213,6 +251,8 @@ CLAIMS: tuple[Claim, ...] = (
         "when the same prober shows the pinned key the waiting mail arrives, once",
         ("peer-unpinned",),
         _CLEAR,
+        short="hands no mail to an impostor",
+        twin="pinned key gets it",
     ),
 )
 

@@ -160,7 +160,7 @@ class Record:
         traffic: Iterable[Traffic] = (),
         capture: Capture | None = None,
     ) -> Record:
-        """The record of a run on this web. Raises ValueError on a finding about what isn't there."""
+        """The record of a run on this web. Raises ValueError on a finding about none of it."""
         return cls(
             web=topology.web,
             link=topology.link,
