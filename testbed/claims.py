@@ -37,7 +37,7 @@ class Claim:
     plants: tuple[str, ...]
     fails_at: frozenset[Link] = frozenset()
     short: str = field(kw_only=True)
-    """The sentence in at most 35 characters, for a table on a terminal."""
+    """The sentence in at most 29 characters, for a table on a terminal."""
     twin: str = field(kw_only=True)
     """The control in at most 22 characters."""
 
@@ -57,7 +57,7 @@ CLAIMS: tuple[Claim, ...] = (
         "the recipients' Maildir, read over IMAP",
         "an ordinary mail between the two mail hosts arrives the same way",
         (),
-        short="every mail arrives once, unchanged",
+        short="each mail arrives, unchanged",
         twin="ordinary mail comes",
     ),
     Claim(
@@ -68,7 +68,7 @@ CLAIMS: tuple[Claim, ...] = (
         "strace of the node's system calls, from another container",
         "the end of the mail, a sync of the spool and the 250 are all seen",
         ("sync-off",),
-        short="250 only once the mail is on disk",
+        short="250 only once it is on disk",
         twin="sync and 250 seen",
     ),
     Claim(
@@ -90,7 +90,7 @@ CLAIMS: tuple[Claim, ...] = (
         "docker diff, and the mount table seen from outside",
         "docker diff shows the logs that the mail hosts wrote during the same load",
         (),
-        short="nothing in its root file system",
+        short="root file system untouched",
         twin="mail hosts' logs seen",
     ),
     Claim(
@@ -112,7 +112,7 @@ CLAIMS: tuple[Claim, ...] = (
         "a container that reads the node's mounts through /proc",
         "a file put into the same mount is found by the same search, and taken away again",
         ("volume-file",),
-        short="only spool and keys in its volumes",
+        short="only spool and keys on disk",
         twin="test file found",
     ),
     Claim(
@@ -134,7 +134,7 @@ CLAIMS: tuple[Claim, ...] = (
         "the sniffer",
         "the node's own mail and look-ups are seen by the same query",
         ("syslog-datagram",),
-        short="talks to peers, port 25, DNS only",
+        short="only peers, port 25 and DNS",
         twin="own mail seen",
     ),
     Claim(
@@ -145,7 +145,7 @@ CLAIMS: tuple[Claim, ...] = (
         "the mails as the recipients have them",
         "an ordinary mail from the same sender shows all of it to the same check",
         ("received-kept", "message-id-kept"),
-        short="delivered mail shows no origin",
+        short="the mail shows no origin",
         twin="ordinary mail shows it",
     ),
     Claim(
@@ -189,7 +189,7 @@ CLAIMS: tuple[Claim, ...] = (
         "the sniffer",
         "mail went over this link in this run, and is seen on the agreed port",
         (),
-        short="agreed port only, and peers only",
+        short="agreed port, peers only",
         twin="mail seen on it",
     ),
     Claim(
@@ -225,7 +225,7 @@ CLAIMS: tuple[Claim, ...] = (
         "handshakes with key shares are seen on this link",
         ("link-clear",),
         _CLEAR,
-        short="each connection has its own key",
+        short="every connection a new key",
         twin="key shares seen",
     ),
     Claim(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-from testbed.verdict import Status
+from testbed.report.record import Capture, Record, Row
+from testbed.verdict import Finding, Status
 
 SYMBOL = {
     Status.PASS: "✓",
@@ -61,3 +62,56 @@ def arrow(subject: str) -> str:
 def shortened(text: str, width: int) -> str:
     """At most `width` characters of a text, with an ellipsis where it was cut."""
     return text if len(text) <= width else text[: max(width - 1, 0)].rstrip() + "…"
+
+
+def headline(record: Record) -> str:
+    """The verdict in one line, without sign or exit status."""
+    rows, stage = record.rows, f"at link stage {record.link}"
+    failed = [row for row in rows if row.status is Status.FAIL]
+    unknown = [row for row in rows if row.status is Status.INCONCLUSIVE]
+    if failed:
+        return (
+            f"FAILS: {len(failed)} of {count(len(rows), 'claim')} fail {stage}{_expected(record)}"
+        )
+    if unknown:
+        names = ", ".join(row.claim.id for row in unknown)
+        return f"INCONCLUSIVE: nothing fails {stage}, but this could not be judged: {names}"
+    if record.status:
+        return f"INCONCLUSIVE: nothing was measured {stage}"
+    held = sum(row.status is Status.PASS for row in rows)
+    return f"HOLDS: {held} of {len(rows)} claims hold {stage}{_expected(record)}"
+
+
+def overall(record: Record) -> Status:
+    """The whole run's answer, as its exit status says it."""
+    return {0: Status.PASS, 1: Status.FAIL}.get(record.status, Status.INCONCLUSIVE)
+
+
+def _expected(record: Record) -> str:
+    if record.as_expected:
+        return ", as expected"
+    other = ", ".join(row.claim.id for row in record.rows if not row.as_expected)
+    return f"; not as expected: {other}"
+
+
+def captured(capture: Capture) -> str:
+    """What the sniffer has, and what it hasn't."""
+    drops = f"{capture.drops:,} dropped" if capture.drops else "none dropped"
+    lacks = "" if capture.complete else f"; not complete: {printable(capture.why)}"
+    return f"{count(capture.packets, 'packet')} captured, {drops}{lacks}"
+
+
+def why_open(finding: Finding) -> str:
+    """Why a finding is inconclusive."""
+    missing = [control.sought for control in finding.controls if not control.found]
+    if missing:
+        return "the control was not found: " + "; ".join(missing)
+    return "nothing that could have shown a leak was seen to work: " + finding.looked_at
+
+
+def what_to_do(row: Row) -> str:
+    """What a user can do about an inconclusive row."""
+    return (
+        f"look whether {row.claim.witness} could see anything at all, and run make verify again; "
+        "nothing is claimed until the control is found"
+    )
