@@ -1,0 +1,32 @@
+#!/usr/bin/python3 -IB
+"""sniff IFACE...: capture whole packets on all of these into /captures/web.pcapng, until SIGINT or SIGTERM."""
+
+import os
+import socket
+import sys
+import time
+
+CAPTURE = "/captures/web.pcapng"
+BUFFER_MIB = "64"
+PATIENCE = 30.0
+
+
+def wait_for(interfaces: list[str]) -> None:
+    """Wait until every interface is there: Compose starts us while it is still making bridges."""
+    deadline = time.monotonic() + PATIENCE
+    while missing := set(interfaces) - {name for _, name in socket.if_nameindex()}:
+        if time.monotonic() > deadline:
+            sys.exit(f"sniff: no interface {', '.join(sorted(missing))} within {PATIENCE:.0f} s")
+        time.sleep(0.05)
+
+
+def main() -> None:
+    interfaces = sys.argv[1:]
+    if not interfaces:
+        sys.exit("sniff: which interfaces? sniff IFACE...")
+    wait_for(interfaces)
+    options = [word for name in interfaces for word in ("-i", name, "-B", BUFFER_MIB)]
+    os.execvp("dumpcap", ["dumpcap", *options, "-s", "0", "-w", CAPTURE])
+
+
+main()
