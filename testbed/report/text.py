@@ -70,9 +70,8 @@ def headline(record: Record) -> str:
     failed = [row for row in rows if row.status is Status.FAIL]
     unknown = [row for row in rows if row.status is Status.INCONCLUSIVE]
     if failed:
-        return (
-            f"FAILS: {len(failed)} of {count(len(rows), 'claim')} fail {stage}{_expected(record)}"
-        )
+        verb = "fails" if len(failed) == 1 else "fail"
+        return f"FAILS: {len(failed)} of {len(rows)} claims {verb} {stage}{_expected(record)}"
     if unknown:
         names = ", ".join(row.claim.id for row in unknown)
         return f"INCONCLUSIVE: nothing fails {stage}, but this could not be judged: {names}"
