@@ -17,7 +17,7 @@ from testbed.report import text
 from testbed.report.record import Host, Record
 from testbed.verdict import Status
 
-WIDTH, HEIGHT = 1000, 690
+WIDTH = 1000
 _CENTRE = (500.0, 300.0)
 _RING = 246.0
 """Radius of the ring that stands for port 25."""
@@ -25,6 +25,11 @@ _NODES_DRAWN_WHOLE = 26
 """In a bigger web the links that hold are counted, not drawn: there are tens of thousands."""
 _ARROWS_UP_TO = 10
 """In a bigger web arrow heads would hide the links."""
+
+
+_NAME_INSIDE = 28
+_SIGN_INSIDE = 9
+"""Radius of a circle that has room for a name, and for the sign alone."""
 
 
 class Shown(StrEnum):
@@ -85,17 +90,19 @@ def svg(record: Record) -> str:
     """The drawing, as one complete SVG element that may stand in a file or inside a page."""
     places = _places(record)
     shown = links(record)
+    legend = _legend(record, shown)
+    height = 604 + 26 * ((len(legend) + 1) // 2)
     parts = [
-        f'<svg class="w-all" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
+        f'<svg class="w-all" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
         f' role="img" aria-label="{escape(_caption(record, shown), {chr(34): "&quot;"})}">',
         f"<style>{_STYLE}</style>",
         f"<defs>{_tips()}</defs>",
-        f'<rect class="w-paper" width="{WIDTH}" height="{HEIGHT}" rx="10"/>',
+        f'<rect class="w-paper" width="{WIDTH}" height="{height}" rx="10"/>',
         _bridge(record),
         _port25(record, places),
         *_curves(record, places, shown),
         *(_circle(place, _node_status(record, place.node.name)) for place in places.values()),
-        _legend(record, shown),
+        *legend,
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -121,7 +128,8 @@ def _shown(content: Status | None, every: Status) -> Shown:
 def _places(record: Record) -> dict[str, _Place]:
     total = len(record.nodes)
     ring = 176.0 if total <= 8 else 204.0
-    radius = max(min(42.0, 0.42 * 2 * pi * ring / total), 2.0)
+    widest = 42.0 if total <= 8 else 30.0
+    radius = max(min(widest, 0.4 * 2 * pi * ring / total), 2.0)
     places = {}
     for i, node in enumerate(record.nodes):
         angle = 2 * pi * i / total - pi / 2
@@ -139,7 +147,7 @@ def _node_status(record: Record, name: str) -> Status:
 def _curves(record: Record, places: dict[str, _Place], shown: dict[str, Shown]) -> list[str]:
     total = len(places)
     whole = total <= _NODES_DRAWN_WHOLE
-    width = 2.2 if total <= 6 else 1.6 if total <= _ARROWS_UP_TO else 0.7
+    width = 2.2 if total <= 6 else 1.6 if total <= _ARROWS_UP_TO else 0.5
     traffic = {t.link: t for t in record.traffic}
     curves = []
     for link, how in sorted(shown.items(), key=lambda item: item[1] is not Shown.SEALED):
@@ -147,11 +155,12 @@ def _curves(record: Record, places: dict[str, _Place], shown: dict[str, Shown]) 
             continue
         start, end = (places[name] for name in link.split(">"))
         tip = f' marker-end="url(#w-tip-{how})"' if total <= _ARROWS_UP_TO else ""
+        stroke = width if how is Shown.SEALED else max(width, 1.2)
         title = f"{text.arrow(link)}: {_MEANING[how]}"
         if seen := traffic.get(link):
             title += f"; {text.count(seen.mails, 'mail')}, {text.size(seen.bytes)}"
         curves.append(
-            f'<path class="w-link w-{how}" stroke-width="{width}" d="{_bow(start, end)}"{tip}>'
+            f'<path class="w-link w-{how}" stroke-width="{stroke}" d="{_bow(start, end)}"{tip}>'
             f"<title>{escape(title)}</title></path>"
         )
     return curves
@@ -178,17 +187,32 @@ def _circle(place: _Place, status: Status) -> str:
         f"<g><title>{escape(title)}</title>",
         f'<circle class="w-box" cx="{place.x:.1f}" cy="{place.y:.1f}" r="{place.radius:.1f}"/>',
     ]
-    if place.radius >= 12:
-        size = min(16.0, 3.4 * place.radius / max(len(place.node.name), 5))
-        parts.append(
+    sign = f'class="w-sign w-{status.replace(" ", "-")}" x="{place.x:.1f}"'
+    if place.radius >= _NAME_INSIDE:
+        size = min(16.0, 3.0 * place.radius / max(len(place.node.name), 5) + 2)
+        parts += [
             f'<text class="w-name" style="font-size: {size:.1f}px" x="{place.x:.1f}"'
-            f' y="{place.y:.1f}">{escape(place.node.name)}</text>'
-        )
-        parts.append(
-            f'<text class="w-sign w-{status.replace(" ", "-")}" x="{place.x:.1f}"'
-            f' y="{place.y + place.radius * 0.55:.1f}">{text.SYMBOL[status]}</text>'
-        )
+            f' y="{place.y:.1f}">{escape(place.node.name)}</text>',
+            f'<text {sign} y="{place.y + place.radius * 0.55:.1f}">{text.SYMBOL[status]}</text>',
+        ]
+    elif place.radius >= _SIGN_INSIDE:
+        parts += [
+            _name_outside(place),
+            f'<text {sign} y="{place.y + 5:.1f}">{text.SYMBOL[status]}</text>',
+        ]
     return "".join(parts) + "</g>"
+
+
+def _name_outside(place: _Place) -> str:
+    """The name beyond the ring of port 25, where the circles are too small for it."""
+    dx, dy = place.x - _CENTRE[0], place.y - _CENTRE[1]
+    scale = (_RING + 8) / hypot(dx, dy)
+    x, y = _CENTRE[0] + dx * scale, _CENTRE[1] + dy * scale + (14 if dy > 0 else -2)
+    side = "middle" if abs(dx) < 0.25 * _RING else "start" if dx > 0 else "end"
+    return (
+        f'<text style="font-size: 12px; text-anchor: {side}" x="{x:.1f}" y="{y:.1f}">'
+        f"{escape(place.node.name)}</text>"
+    )
 
 
 def _port25(record: Record, places: dict[str, _Place]) -> str:
@@ -211,7 +235,7 @@ def _port25(record: Record, places: dict[str, _Place]) -> str:
             f'<rect class="w-box" x="{x - 66}" y="{cy - 36}" width="132" height="72" rx="8"/>',
             f'<text class="w-name" x="{x}" y="{cy - 6}">{escape(host.name)}</text>',
             f'<text class="w-soft w-mid" x="{x}" y="{cy + 16}">mail host, logs on</text>',
-            f'<text class="w-soft w-mid" x="{(start + end) / 2}" y="{cy - 12}">port 25</text>',
+            f'<text class="w-soft w-mid" x="{(start + end) / 2}" y="{cy + 18}">port 25</text>',
         ]
     return "\n".join(parts) + "</g>"
 
@@ -228,7 +252,7 @@ def _bridge(record: Record) -> str:
     )
 
 
-def _legend(record: Record, shown: dict[str, Shown]) -> str:
+def _legend(record: Record, shown: dict[str, Shown]) -> list[str]:
     counted = Counter(shown.values())
     whole = len(record.nodes) <= _NODES_DRAWN_WHOLE
     entries = []
@@ -245,7 +269,7 @@ def _legend(record: Record, shown: dict[str, Shown]) -> str:
             f'<path class="{style}" stroke-width="2.4" d="M{x} {y - 5}h44"/>'
             f'<text x="{x + 56}" y="{y}">{escape(words)}</text>'
         )
-    return "\n".join(parts)
+    return parts
 
 
 def _tips() -> str:

@@ -1,0 +1,162 @@
+"""Writes docs/claims.md from the table of claims. A pure function of that table.
+
+`python -m testbed.report.claims_page > docs/claims.md` makes the file; a test says that it is so.
+"""
+
+from __future__ import annotations
+
+from testbed.claims import CLAIMS, Claim
+from testbed.topology import Link
+
+ATTACKERS = (
+    ("W", "reads every wire of the web, all of them at once, and keeps what he reads"),
+    ("A", "has what W has, and also alters, delays, drops, repeats and adds what is on a wire"),
+    (
+        "D",
+        "gets a node's disk, its volumes and its container's output afterwards, and the logs that "
+        "the ordinary mail hosts keep",
+    ),
+    (
+        "K",
+        "has what D has, and the node's long-term keys with it. With W's old captures he opens "
+        "that node's OpenPGP layers; what TLS protected stays shut to him",
+    ),
+    ("N", "runs some of the remailers himself"),
+    ("S", "sends mail through the web like any user, as much of it as he likes"),
+    ("U", "is no attacker: a user, who wants his mail to arrive"),
+)
+
+STAGES = {
+    Link.SMTP: "SMTP in clear straight to the peer's agreed port, which nobody logs",
+    Link.TLS: "the same SMTP inside TLS 1.3, both sides shown to hold the key that the directory "
+    "names",
+}
+
+NOT_CLAIMED: tuple[tuple[str, str], ...] = (
+    (
+        "Who sees both ends at low traffic",
+        "Someone who sees a mail enter the web and a mail leave it, while few others are under "
+        "way, can put the two together. No link and no pool changes that; only traffic does.",
+    ),
+    (
+        "Size and time on TLS links",
+        "TLS hides what a mail says, not how long it is or when it goes. Each mail is larger or "
+        "smaller than the next one by as much on the wire as on the disk. How well this lets W "
+        "match what enters a node with what leaves it is a question of statistics; this version "
+        "does not measure it yet, so nothing is claimed either way.",
+    ),
+    (
+        "Blocks below the file system",
+        "What a file system, a disk or its controller keeps of data that was overwritten or "
+        "deleted is not looked at.",
+    ),
+    (
+        "The memory of a running node",
+        "Mail that waits or is being peeled is in memory in clear, and so are the keys. Memory is "
+        "not searched, and neither is what a kernel might have swapped out.",
+    ),
+    (
+        "Files that live for a moment",
+        "The witnesses look at file systems while mail is under way and after it. A file that was "
+        "written and deleted again before they looked would be missed.",
+    ),
+    (
+        "Reply blocks against remailers in league",
+        "The body of a mail to a reply block goes on unchanged from hop to hop. Two remailers of "
+        "one owner recognise it at once, wherever on the path they are.",
+    ),
+    (
+        "Tags",
+        "What stands behind the armour goes on unchanged in any Type I message. Whoever alters a "
+        "mail on its way into one remailer can recognise it at a later one.",
+    ),
+    (
+        "How many mails lie in the spool, and roughly how large",
+        "Rows can be counted, and each is padded only to the next of a few sizes.",
+    ),
+    (
+        "The order of arrival in the spool's write-ahead log",
+        "SQLite appends what is committed. Until the log is truncated, whoever seizes it sees in "
+        "which order sealed rows came and went.",
+    ),
+    (
+        "Tags of transfers",
+        "So that no mail is taken twice after a crash, a node keeps a keyed tag of each transfer "
+        "between remailers for up to two days. It names neither mail nor peer to one without the "
+        "key.",
+    ),
+    (
+        "A disk seized together with its keys",
+        "The spool is sealed under a secret that lies on the same machine. D without the secret "
+        "gets nothing from the spool; K, who has it, opens what waits there.",
+    ),
+)
+
+_INTRO = """\
+# What is claimed, and what is not
+
+This page is made from `testbed/claims.py`, the same table that `make verify` judges by. Every claim
+is a sentence that a run can refute. It has a witness, which looks from outside the node; a control,
+which shows in the same run that the witness would have seen a leak; and, for most, planted leaks,
+which show that the verdict does fail. A claim whose control was not found is *inconclusive*, never
+passed.
+"""
+
+
+def markdown() -> str:
+    """The whole page."""
+    parts = [_INTRO, _attackers(), _stages(), _table(), *map(_section, CLAIMS), _not_claimed()]
+    return "\n".join(parts)
+
+
+def _attackers() -> str:
+    lines = [f"- **{letter}** {what}." for letter, what in ATTACKERS]
+    return "## Against whom\n\n" + "\n".join(lines) + "\n"
+
+
+def _stages() -> str:
+    lines = [f"- `{stage}`: {STAGES[stage]}." for stage in Link]
+    return (
+        "## Link stages\n\nWhat remailers speak to each other (`LINK=`). That a claim fails at a "
+        "stage is part of the\nargument: the same check that passes on the next stage is seen to "
+        "be able to fail.\n\n" + "\n".join(lines) + "\n"
+    )
+
+
+def _table() -> str:
+    heads = ["claim", "against", "per", *(f"`{stage}`" for stage in Link)]
+    lines = [_cells(heads), _cells(["---"] * len(heads))]
+    for claim in CLAIMS:
+        stages = [str(claim.expected(stage)) for stage in Link]
+        link = f"[{claim.id}](#{claim.id})"
+        lines.append(_cells([link, claim.attacker, claim.per, *stages]))
+    return "## The table\n\n" + "\n".join(lines) + "\n"
+
+
+def _cells(words: list[str]) -> str:
+    return "| " + " | ".join(words) + " |"
+
+
+def _section(claim: Claim) -> str:
+    plants = ", ".join(f"`{plant}`" for plant in claim.plants) or "none yet"
+    stages = ", ".join(f"{claim.expected(stage)} on `{stage}`" for stage in Link)
+    return (
+        f"### {claim.id}\n\n{claim.sentence}\n\n"
+        f"- against: {claim.attacker}; one row a {claim.per}\n"
+        f"- witness: {claim.witness}\n"
+        f"- control: {claim.control}\n"
+        f"- planted leaks: {plants}\n"
+        f"- expected: {stages}\n"
+    )
+
+
+def _not_claimed() -> str:
+    lines = [f"- **{title}.** {words}" for title, words in NOT_CLAIMED]
+    return (
+        "## What is not claimed\n\nThe rest is not promised, and some of it is known to be lost."
+        "\n\n" + "\n".join(lines) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
