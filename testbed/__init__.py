@@ -1,1 +1,1 @@
-"""The harness: brings webs of remailers up, drives real mail through them and judges what it saw."""
+"""The harness: brings webs of remailers up, sends real mail through them, judges what it saw."""

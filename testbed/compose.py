@@ -110,5 +110,7 @@ def compose(web: str, state: Path, arguments: Sequence[str]) -> None:
 
 def _last_word(lines: Sequence[str]) -> str:
     """The line that says why: Compose 1.29 ends with a summary that says nothing."""
-    telling = [ln for ln in lines if not ln.startswith("Encountered errors") and "Creating" not in ln]
+    telling = [
+        ln for ln in lines if not ln.startswith("Encountered errors") and "Creating" not in ln
+    ]
     return (telling or list(lines) or ["failed without a word"])[-1]

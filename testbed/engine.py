@@ -11,17 +11,17 @@ from docker.errors import APIError, DockerException
 
 from testbed.errors import DockerError
 
+_NOT_ALLOWED = "this user may not talk to Docker: join the group docker, or use sudo"
 _HINTS = (
-    (r"no space left on device", "the disk is full: free some space (docker system df shows what Docker holds)"),
-    (r"permission denied.*docker\.sock", "this user may not talk to Docker: join the group docker, or use sudo"),
-    (r"PermissionError|Permission denied", "this user may not talk to Docker: join the group docker, or use sudo"),
+    (r"(?i)no space left on device", "the disk is full: free some (see docker system df)"),
+    (r"permission denied.*docker\.sock|PermissionError|Permission denied", _NOT_ALLOWED),
     (r"FileNotFoundError|No such file", "Docker is not there: install it, or set DOCKER_HOST"),
     (r"ConnectionRefused|Connection refused", "the Docker daemon is not running: start it"),
     (
         r"127\.0\.0\.1:(\d+).*(?:address already in use|port is already allocated)",
         r"port \1 of 127.0.0.1 is taken: choose others with PORTS=n, or leave it out for free ones",
     ),
-    (r"[Pp]ool overlaps", "the web's addresses are taken by another network: make down, then make up again"),
+    (r"[Pp]ool overlaps", "the web's addresses were taken meanwhile: make down, then make up"),
 )  # fmt: skip
 
 

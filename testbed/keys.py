@@ -43,7 +43,9 @@ def _init(docker: DockerClient, topology: Topology, node: Node, image: str) -> P
         read_only=True,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
-        volumes={f"{topology.web}_{node.name}-keys": {"bind": "/var/lib/remailer/keys", "mode": "rw"}},
+        volumes={
+            f"{topology.web}_{node.name}-keys": {"bind": "/var/lib/remailer/keys", "mode": "rw"}
+        },
         labels={"unlogged.web": topology.web},
     )  # fmt: skip
     try:

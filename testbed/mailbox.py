@@ -46,7 +46,7 @@ async def _submit(
     at, port = web.published(host.name, 587)
     user = f"{host.users[0]}@{domain}"
     try:
-        async with aiosmtplib.SMTP(at, port, start_tls=False, timeout=30) as client:
+        async with aiosmtplib.SMTP(hostname=at, port=port, start_tls=False, timeout=30) as client:
             await client.login(user, web.passwords[user])
             while not queue.empty():
                 letter = queue.get_nowait()
@@ -100,7 +100,9 @@ class Mailboxes:
 def _file(mail: bytes, by_recipient: dict[str, Letter]) -> None:
     """Put a mail to the letter it belongs to: its recipient's address is its own."""
     head = mail.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
-    for address in re.findall(r"(?im)^(?:delivered-to|to|x-original-to):.*?([\w.+-]+@[\w.-]+)", head):
+    for address in re.findall(
+        r"(?im)^(?:delivered-to|to|x-original-to):.*?([\w.+-]+@[\w.-]+)", head
+    ):
         letter = by_recipient.get(address)
         if letter is not None:
             letter.delivered.append(mail)

@@ -1,4 +1,4 @@
-"""What a web consists of: its nodes, mail hosts, addresses and link stage. Nothing here does I/O."""
+"""What a web consists of: nodes, mail hosts, addresses, link stage. Nothing here does I/O."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ FIRST_UID = 20001
 """Uid of the first node; each node has one of its own, so that none can read another's memory."""
 
 _NAMES = (
-    "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november "
-    "oscar papa quebec romeo sierra tango uniform victor whiskey xray yankee zulu"
-).split()
+    "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliett",
+    "kilo", "lima", "mike", "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango",
+    "uniform", "victor", "whiskey", "xray", "yankee", "zulu",
+)  # fmt: skip
 
 
 class Link(StrEnum):

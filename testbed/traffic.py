@@ -16,7 +16,13 @@ from testbed.topology import MailHost, Topology
 from testbed.wire.canary import Canaries
 
 KB = 1000
-CLEAN_LINES = (b".", b"..two dots", b"From the line's start", b"trailing blanks  ", "naïve “8-bit”".encode())
+CLEAN_LINES = (
+    b".",
+    b"..two dots",
+    b"From the line's start",
+    b"trailing blanks  ",
+    "naïve “8-bit”".encode(),
+)
 """Lines that careless mail software changes; each body has them all."""
 
 
@@ -54,7 +60,7 @@ def body_of(mail: bytes) -> bytes:
 
 
 def text(rng: random.Random, size: int, mark: str) -> bytes:
-    """About `size` bytes of CRLF text (never less than its fixed lines), beginning with the mark."""
+    """About `size` bytes of CRLF text (at least its fixed lines), beginning with the mark."""
     lines = [mark.encode(), *CLEAN_LINES]
     length = sum(len(line) + 2 for line in lines)
     while length < size:
@@ -115,7 +121,13 @@ class Plan:
         return tuple(self.rng.sample(self.names, min(hops, len(self.names))))
 
     def add(
-        self, kind: str, path: tuple[str, ...], size: int, *, as_mime: bool = False, back: bool = False
+        self,
+        kind: str,
+        path: tuple[str, ...],
+        size: int,
+        *,
+        as_mime: bool = False,
+        back: bool = False,
     ) -> Letter:
         """Make one letter of `size` bytes; replies and `back` go from the recipient's host."""
         home, away = self.topology.sender, self.topology.recipient
@@ -152,24 +164,18 @@ def submission(letter: Letter, directory: Directory) -> tuple[str, bytes]:
     A `matrix` or `reply` letter uses a reply block made for its recipient: the text is the tail
     that stands in clear behind the block's armour.
     """
-    to = letter.recipient
-    subject = letter.subject
-    if letter.kind == "direct":
-        body = letter.body
-    elif letter.kind == "forward":
-        body = chain.make(
-            directory, letter.path, letter.recipient, letter.body,
-            subject=letter.subject, headers=letter.headers,
-        )  # fmt: skip
-    else:
-        body = reply_block.make(directory, letter.path, letter.recipient) + letter.body
-    if letter.path:
-        first = directory.named(letter.path[0])
-        if first is None:
-            raise ValueError(f"{letter.path[0]} is not in the directory")
-        to = first.address
+    to, body = letter.recipient, letter.body
+    if letter.kind == "forward":
+        made = chain.make(
+            directory, letter.path, [letter.recipient], letter.subject, letter.body, letter.headers
+        )
+        to, body = made.recipient, made.body
+    elif letter.path:
+        block = reply_block.make(directory, letter.path, letter.recipient)
+        made = reply_block.answer(directory, letter.path[0], block, letter.body)
+        to, body = made.recipient, made.body
     head = (
-        f"From: {letter.sender}\r\nTo: {to}\r\nSubject: {subject}\r\n"
+        f"From: {letter.sender}\r\nTo: {to}\r\nSubject: {letter.subject}\r\n"
         f"Date: {formatdate()}\r\nMessage-ID: {letter.message_id}\r\n"
     )
     head += "".join(f"{name}: {value}\r\n" for name, value in letter.headers if not letter.path)

@@ -1,4 +1,4 @@
-"""Findings and the verdict they add up to. Nothing here does I/O; nothing here passes by default."""
+"""Findings and the verdict they add up to. No I/O here; and nothing passes by default."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Control:
-    """The positive twin: what had to be found by the same code in the same run, and whether it was."""
+    """The positive twin: what the same code had to find in the same run, and whether it did."""
 
     sought: str
     found: bool
@@ -74,7 +74,7 @@ def judge(
 
 
 def exit_status(findings: Sequence[Finding]) -> int:
-    """0: every row passes; 1: a claim fails; 2: a row is inconclusive, or there is no row at all."""
+    """0: every row passes; 1: a claim fails; 2: a row is inconclusive, or there is no row."""
     statuses = {f.status for f in findings}
     if Status.FAIL in statuses:
         return 1

@@ -29,7 +29,12 @@ from testbed.wire.probe import identities
 Phase = Callable[[str], AbstractContextManager[Any]]
 """Names a phase of the work while it lasts, for whoever watches."""
 
-READY = {"remailer": ": ready", "mailhost": "mailhost: ready", "dns": "nsd started"}
+READY = {
+    "remailer": ": ready",
+    "mailhost": "mailhost: ready",
+    "dns": "nsd started",
+    "sniffer": "Capturing on",
+}
 """What each kind of container says when it is ready."""
 
 READY_WITHIN = 60.0
@@ -59,7 +64,9 @@ class Web:
         try:
             told = json.loads((web.state / "web.json").read_text())
         except (OSError, ValueError):
-            raise WebError(f"web {name}: remains of an earlier web are in the way: make down") from None
+            raise WebError(
+                f"web {name}: remains of an earlier web are in the way: make down"
+            ) from None
         web.images = told.pop("images")
         web.topology = Topology(**told)
         missing = web._services() - {str(c.labels.get("com.docker.compose.service")) for c in parts}
@@ -70,16 +77,19 @@ class Web:
         return web
 
     def _services(self) -> set[str]:
-        hosts = {*self.topology.remailers, *self.topology.mailhosts}
-        return {host.name for host in hosts} | {"dns", "sniffer", "witness"}
+        nodes = {node.name for node in self.topology.remailers}
+        hosts = {host.name for host in self.topology.mailhosts}
+        return nodes | hosts | {"dns", "sniffer", "witness"}
 
     # -- up ---------------------------------------------------------------------------------
 
     def up(self, images: Mapping[str, str], phase: Phase, *, ports: int = 0) -> None:
         """Bring the web up; when anything goes wrong, or it is interrupted, nothing of it stays."""
-        self.images = dict(images)
         try:
-            self._up(phase, ports)
+            with phase("networks and volumes"):
+                self.prepare(images, ports=ports)
+                self._compose("up", "--no-start")
+            self.open(phase)
         except APIError as error:
             self.down()
             raise refused(error) from None
@@ -87,16 +97,19 @@ class Web:
             self.down()
             raise
 
-    def _up(self, phase: Phase, ports: int) -> None:
-        with phase("networks and volumes"):
-            self.topology = replace(self.topology, net=_free_net(self.docker, self.topology.web))
-            self._write_state(ports)
-            self._compose("up", "--no-start")
+    def prepare(self, images: Mapping[str, str], *, ports: int = 0) -> None:
+        """Write the web's state: its Compose file and variables, zones and settings."""
+        self.images = dict(images)
+        self.topology = replace(self.topology, net=_free_net(self.docker, self.topology.web))
+        self._write_state(ports)
+
+    def open(self, phase: Phase) -> None:
+        """From created containers to a web that is ready: keys, then witnesses, then the nodes."""
         with phase("keys, each made by its own node"):
             self._make_keys()
         with phase("sniffer and witness, before any node"):
             self._compose("up", "-d", "--no-recreate", "sniffer", "witness", "dns")
-            self._wait_for("sniffer", "Capturing on")
+            self._wait_for("sniffer", READY["sniffer"])
         with phase("remailers and mail hosts"):
             self._compose("up", "-d", "--no-recreate")
             self._wait_until_ready()
@@ -113,7 +126,9 @@ class Web:
         default = replace(self.topology, web="unlogged", net=Topology.net, link=Topology.link,
                           pool=Topology.pool) == Topology()  # fmt: skip
         text = (
-            (compose.ROOT / "compose.yaml").read_text() if default else compose.render(self.topology)
+            (compose.ROOT / "compose.yaml").read_text()
+            if default
+            else compose.render(self.topology)
         )
         (self.state / "compose.yaml").write_text(text)
         variables = compose.variables(self.topology, self.state, self.images)
@@ -231,14 +246,14 @@ class Web:
         name = self.topology.web
         count = 0
         for label in (f"com.docker.compose.project={name}", f"unlogged.web={name}"):
-            filters = {"label": label}
+            filters: dict[str, str | list[str] | bool] = {"label": label}
             containers = self.docker.containers.list(all=True, filters=filters)
             with ThreadPoolExecutor(8) as pool:
                 list(pool.map(_remove_container, containers))
             networks = self.docker.networks.list(filters=filters)
             volumes = self.docker.volumes.list(filters=filters)
-            for thing in (*networks, *volumes):
-                _unless_gone(thing.remove)
+            for remove in [n.remove for n in networks] + [v.remove for v in volumes]:
+                _unless_gone(remove)
             count += len(containers) + len(networks) + len(volumes)
         if self.state.exists():
             shutil.rmtree(self.state)

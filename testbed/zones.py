@@ -1,4 +1,4 @@
-"""What the dns container serves: the web's A, MX and PTR records, as zone files. Nothing here does I/O."""
+"""What the dns container serves: the web's A, MX and PTR records. Nothing here does I/O."""
 
 from __future__ import annotations
 

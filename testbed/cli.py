@@ -1,0 +1,224 @@
+"""The command `testbed`: what make calls, and the same for those who like flags better."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from remailer.errors import RemailerError
+from testbed import compose, engine
+from testbed.errors import TestbedError, UsageError, WebError
+from testbed.images import Images, remove_all
+from testbed.report import files
+from testbed.report.terminal import Progress, show
+from testbed.topology import Link, Topology
+from testbed.verify import verify_web
+from testbed.web import Web
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+CACHE = compose.ROOT / ".cache"
+OUT = compose.ROOT / "out"
+
+INTERRUPTED = 130
+"""What typer gives for Ctrl-C."""
+
+
+def _env(name: str, default: str) -> str:
+    """A setting from the environment; make exports empty ones too."""
+    return os.environ.get(name) or default
+
+
+def _number(name: str, default: int) -> int:
+    text = _env(name, str(default))
+    if not text.isdecimal():
+        raise UsageError(f"{name}={text!r} is not a number")
+    return int(text)
+
+
+def wanted() -> Topology:
+    """The topology that the environment asks for (WEB, LINK, NODES, POOL)."""
+    link = _env("LINK", Topology.link)
+    if link not in set(Link):
+        raise UsageError(f"LINK={link!r} is no link stage: use one of {', '.join(Link)}")
+    return Topology(
+        web=_env("WEB", Topology.web),
+        link=Link(link),
+        nodes=_number("NODES", Topology.nodes),
+        pool=_env("POOL", Topology.pool),
+    )
+
+
+def _same(web: Web, asked: Topology) -> None:
+    """A web that is up must be the one that is asked for."""
+    for setting in ("link", "nodes", "pool"):
+        is_, want = getattr(web.topology, setting), getattr(asked, setting)
+        if is_ != want:
+            raise WebError(
+                f"web {asked.web} is up with {setting.upper()}={is_}, not {want}: make down first"
+            )
+
+
+@app.command()
+def images() -> None:
+    """Build the images whose inputs have changed."""
+    docker = engine.connect()
+    with Progress() as progress, progress.phase("images") as phase:
+        built = Images(docker, CACHE).ensure(progress=phase.note)
+    for name, tag in built.items():
+        print(f"{name:10} {tag}")
+
+
+@app.command()
+def up() -> None:
+    """Bring a web up, if it isn't, and print how to write to it."""
+    docker, asked = engine.connect(), wanted()
+    web = Web.find(docker, asked.web)
+    if web is not None:
+        _same(web, asked)
+    else:
+        web = Web(docker, asked)
+        with Progress() as progress:
+            with progress.phase("images") as phase:
+                built = Images(docker, CACHE).ensure(progress=phase.note)
+            web.up(built, progress.phase, ports=_number("PORTS", 0))
+    _tell(web)
+
+
+def _tell(web: Web) -> None:
+    """What a user wants to know of a web that is up."""
+    topology = web.topology
+    state = web.state.relative_to(compose.ROOT)
+    user = topology.sender.users[0]
+    print(f"web {topology.web}: {topology.nodes} remailers, {topology.link} links, {topology.pool}")
+    print(f"  remailers   {', '.join(node.address for node in topology.remailers)}")
+    for host in topology.mailhosts:
+        names = ", ".join(f"{name}@{host.domain}" for name in host.users)
+        (at, submission), (_, imap) = web.published(host.name, 587), web.published(host.name, 143)
+        print(f"  {host.name:10}  submission {at}:{submission}, IMAP {at}:{imap}: {names}")
+    print(f"  passwords   {state}/users.json")
+    print(f"  directory   {state}/public/directory.json")
+    print("Write to it (or see docs/by-hand.md for gpg alone):")
+    print(
+        f"  echo hello | .venv/bin/remailer send --directory {state}/public/directory.json "
+        f"--chain {','.join(node.name for node in topology.remailers[:3])} "
+        f"--to {topology.recipient.users[0]}@{topology.recipient.domain} --print - > letter"
+    )
+    print(
+        f"  swaks --config {state}/{user}.swaksrc --to {topology.remailers[0].address} "
+        "--data - < letter"
+    )
+
+
+@app.command()
+def status() -> None:
+    """What of the web is up; exit status 2 if it is not, or not whole."""
+    docker, asked = engine.connect(), wanted()
+    states = Web(docker, asked).status()
+    for service, state in states.items():
+        print(f"{service:12} {state}")
+    web = Web.find(docker, asked.web)
+    if web is None:
+        raise WebError(f"web {asked.web} is not up: make up")
+    _tell(web)
+
+
+@app.command()
+def down() -> None:
+    """Remove all that belongs to the web: containers, networks, volumes, keys."""
+    docker, asked = engine.connect(), wanted()
+    count = Web(docker, asked).down()
+    print(f"web {asked.web}: {'nothing was there' if not count else 'nothing is left'}")
+
+
+@app.command()
+def verify(
+    out: Annotated[Path, typer.Option(help="Folder for the verdict, report and capture.")] = OUT,
+) -> None:
+    """Send real mail through a web and give the verdict: 0 holds, 1 a claim fails, 2 inconclusive.
+
+    Brings a web up if none is, and takes that one down again.
+    """
+    docker, asked = engine.connect(), wanted()
+    seed = _number("SEED", secrets.randbelow(10**6))
+    with Progress() as progress:
+        with progress.phase("images") as phase:
+            built = Images(docker, CACHE).ensure(progress=phase.note)
+        web = Web.find(docker, asked.web)
+        if web is not None:
+            _same(web, asked)
+            record = verify_web(web, out, seed, progress)
+        else:
+            web = Web(docker, asked)
+            try:
+                web.up(built, progress.phase)
+                record = verify_web(web, out, seed, progress, last=True)
+            finally:
+                with progress.phase("down"):
+                    web.down()
+    show(record, out)
+    raise typer.Exit(record.status)
+
+
+@app.command()
+def render(
+    leak: Annotated[list[str] | None, typer.Option(help="NODE=LEAK: plant a leak.")] = None,
+) -> None:
+    """Print the Compose file of the web that the environment asks for."""
+    asked = wanted()
+    planted = dict(item.partition("=")[::2] for item in leak or [])
+    unknown = set(planted) - {node.name for node in asked.remailers}
+    if unknown:
+        raise UsageError(f"--leak: no remailer {', '.join(sorted(unknown))} in this web")
+    typer.echo(
+        compose.render(Topology(asked.web, asked.link, asked.nodes, asked.pool, leaks=planted)),
+        nl=False,
+    )
+
+
+@app.command()
+def pictures() -> None:
+    """Draw the README's pictures from the last verdict."""
+    for path in files.pictures(files.read(OUT), compose.ROOT / "docs"):
+        print(path.relative_to(compose.ROOT))
+
+
+@app.command()
+def clean() -> None:
+    """Remove the project's images."""
+    for tag in remove_all(engine.connect()):
+        print(f"removed {tag}")
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    """A termination is handled like Ctrl-C: what was begun is taken down."""
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command; what a user can cause is one line and exit status 2."""
+    for wanted_signal in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(wanted_signal, _interrupt)
+    try:
+        status = app(standalone_mode=False) or 0
+    except (TestbedError, RemailerError) as error:
+        status = _complain(str(error))
+    except typer.TyperException as error:
+        status = _complain(getattr(error, "format_message", lambda: "unusable arguments")())
+    except OSError as error:
+        status = _complain(f"{error.filename or 'system'}: {engine.explain(error.strerror or '')}")
+    if status == INTERRUPTED:
+        _complain("interrupted; what was begun has been taken down")
+    sys.exit(status)
+
+
+def _complain(line: str) -> int:
+    """Say what was wrong, on one line; nothing was measured, so the exit status is 2."""
+    print(f"testbed: {line}", file=sys.stderr)
+    return 2
