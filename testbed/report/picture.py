@@ -91,7 +91,7 @@ def svg(record: Record) -> str:
     places = _places(record)
     shown = links(record)
     legend = _legend(record, shown)
-    height = 604 + 26 * ((len(legend) + 1) // 2)
+    height = 626 + 26 * ((len(legend) + 1) // 2)
     parts = [
         f'<svg class="w-all" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}"'
         f' role="img" aria-label="{escape(_caption(record, shown), {chr(34): "&quot;"})}">',
@@ -243,10 +243,10 @@ def _port25(record: Record, places: dict[str, _Place]) -> str:
 def _bridge(record: Record) -> str:
     seen = f": {text.captured(record.capture)}" if record.capture else ""
     return (
-        f'<rect class="w-frame" x="14" y="14" width="{WIDTH - 28}" height="574" rx="10"/>'
+        f'<rect class="w-frame" x="14" y="14" width="{WIDTH - 28}" height="590" rx="10"/>'
         f'<text class="w-soft" x="30" y="40">{escape(record.web)}, link stage {record.link}, '
         f"pool {escape(record.pool)}</text>"
-        f'<text class="w-soft" x="30" y="574">sniffer on the whole bridge{escape(seen)}</text>'
+        f'<text class="w-soft" x="30" y="590">sniffer on the whole bridge{escape(seen)}</text>'
         f'<text class="w-soft" x="{WIDTH - 30}" y="40" text-anchor="end">'
         f"dns {escape(record.dns)}</text>"
     )
@@ -264,7 +264,7 @@ def _legend(record: Record, shown: dict[str, Shown]) -> list[str]:
     entries.append(("w-port25", "port 25, users' mail: readable at every stage"))
     parts = []
     for i, (style, words) in enumerate(entries):
-        x, y = 30 + 480 * (i % 2), 620 + 26 * (i // 2)
+        x, y = 30 + 480 * (i % 2), 638 + 26 * (i // 2)
         parts.append(
             f'<path class="{style}" stroke-width="2.4" d="M{x} {y - 5}h44"/>'
             f'<text x="{x + 56}" y="{y}">{escape(words)}</text>'

@@ -1,0 +1,57 @@
+"""Puts the verdict's files where they belong, each whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from testbed.errors import TestbedError
+from testbed.report import junit, page, picture, terminal
+from testbed.report.record import Record, from_json, to_json
+
+VERDICT = "verdict.json"
+
+
+def write(record: Record, out: Path) -> tuple[Path, ...]:
+    """Write verdict.json, junit.xml and report.html into a folder, which is made if need be."""
+    return _put(
+        out,
+        {
+            VERDICT: to_json(record),
+            "junit.xml": junit.xml(record),
+            "report.html": page.html(record),
+        },
+    )
+
+
+def pictures(record: Record, docs: Path) -> tuple[Path, ...]:
+    """Write what the README shows: verdict.svg (the terminal) and web.svg (the drawing)."""
+    return _put(docs, {"verdict.svg": terminal.svg(record), "web.svg": picture.svg(record)})
+
+
+def read(out: Path) -> Record:
+    """The record of the last run. Raises TestbedError when there is none, or it can't be read."""
+    path = out / VERDICT
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise TestbedError(f"{path} is not there: run make verify first") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise TestbedError(f"{path} can't be read: {error}; run make verify again") from None
+    return from_json(text)
+
+
+def _put(folder: Path, files: dict[str, str]) -> tuple[Path, ...]:
+    written = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            path = folder / name
+            part = folder / f".{name}.part"
+            part.write_text(content, encoding="utf-8")
+            part.replace(path)
+            written.append(path)
+    except OSError as error:
+        raise TestbedError(
+            f"the verdict can't be written: {error}; give a folder that is writable and has room"
+        ) from None
+    return tuple(written)

@@ -1,0 +1,71 @@
+"""The verdict as one HTML page that needs nothing but itself: no script, no font, no network.
+
+What was found on disks and wires is made printable, then escaped by the template engine; the page
+also forbids itself to load or run anything (Content-Security-Policy).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from testbed.report import picture, text
+from testbed.report.claims_page import ATTACKERS, NOT_CLAIMED, STAGES
+from testbed.report.record import Record, Row
+from testbed.verdict import Finding, Status
+
+EVIDENCE_SHOWN = 12
+"""Pieces of evidence shown of one finding; verdict.json has them all."""
+
+_TEMPLATES = Path(__file__).parent.parent / "templates"
+
+
+def html(record: Record) -> str:
+    """The whole page."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "safe_text": text.printable,
+        "size": text.size,
+        "arrow": text.arrow,
+        "sign": text.SYMBOL.__getitem__,
+        "word": text.WORD.__getitem__,
+        "slug": _slug,
+    }
+    return environment.get_template("report.html.j2").render(
+        record=record,
+        overall=text.overall(record),
+        headline=text.headline(record),
+        picture=Markup(picture.svg(record)),
+        stage=STAGES[record.link],
+        attackers=ATTACKERS,
+        not_claimed=NOT_CLAIMED,
+        captured=text.captured(record.capture) if record.capture else "",
+        arrived=sum(mail.delivered for mail in record.mails),
+        holding=sum(row.status is Status.PASS for row in record.rows),
+        shown=EVIDENCE_SHOWN,
+        holds_for=_holds_for,
+        route=lambda mail: " → ".join(("sender", *mail.path, "recipient")),
+        why=_why,
+    )
+
+
+def _slug(status: Status) -> str:
+    return status.replace(" ", "-")
+
+
+def _holds_for(row: Row) -> str:
+    if row.status is Status.NOT_APPLICABLE:
+        return "not applicable"
+    return f"{row.count(Status.PASS)}/{row.total} {row.claim.per}s"
+
+
+def _why(finding: Finding) -> str:
+    return text.why_open(finding) if finding.status is Status.INCONCLUSIVE else ""
