@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 PREFIX_LENGTH = 12
-"""Characters of a prefix: 36**12 is about 2**62, so a chance hit in a capture is out of the question."""
+"""Characters of a prefix: 36**12 is about 2**62, so no chance hit is to be expected."""
 
 FIELDS = {"s": "sender", "r": "recipient", "j": "subject", "b": "body", "m": "Message-ID"}
 """The code of each field that carries a mark."""
@@ -23,7 +23,7 @@ FIELDS = {"s": "sender", "r": "recipient", "j": "subject", "b": "body", "m": "Me
 
 @dataclass(frozen=True)
 class Hit:
-    """A mark that was found: offset in bytes, the form it had, the mark (or prefix), bytes around it."""
+    """A mark that was found: offset in bytes, its form, the mark (or prefix), bytes around it."""
 
     offset: int
     form: str
@@ -39,7 +39,7 @@ class Canaries:
 
     @classmethod
     def new(cls, rng: random.Random) -> Canaries:
-        """A fresh prefix: a letter, then letters and digits (so that it is a mail local part too)."""
+        """A fresh prefix: a letter, then letters and digits (it is a mail local part too)."""
         letters = string.ascii_lowercase
         tail = rng.choices(letters + string.digits, k=PREFIX_LENGTH - 1)
         return cls(rng.choice(letters) + "".join(tail))
@@ -70,7 +70,7 @@ class Canaries:
             "reversed": raw[::-1],
         }
         for shift in range(3):
-            # What stands before the mark shifts it in the 3-byte groups; only whole groups are stable.
+            # What stands before the mark shifts it in the 3-byte groups; only whole ones are stable.
             start, end = -shift % 3, len(raw) - (len(raw) + shift) % 3
             forms[f"base64+{shift}"] = base64.b64encode(raw[start:end])
         return forms
