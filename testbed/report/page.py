@@ -14,7 +14,7 @@ from markupsafe import Markup
 from testbed.report import picture, text
 from testbed.report.claims_page import ATTACKERS, NOT_CLAIMED, STAGES
 from testbed.report.record import Record, Row
-from testbed.verdict import Finding, Status
+from testbed.verdict import Status
 
 EVIDENCE_SHOWN = 12
 """Pieces of evidence shown of one finding; verdict.json has them all."""
@@ -53,7 +53,7 @@ def html(record: Record) -> str:
         shown=EVIDENCE_SHOWN,
         holds_for=_holds_for,
         route=lambda mail: " → ".join(("sender", *mail.path, "recipient")),
-        why=_why,
+        what_to_do=text.what_to_do,
     )
 
 
@@ -65,7 +65,3 @@ def _holds_for(row: Row) -> str:
     if row.status is Status.NOT_APPLICABLE:
         return "not applicable"
     return f"{row.count(Status.PASS)}/{row.total} {row.claim.per}s"
-
-
-def _why(finding: Finding) -> str:
-    return text.why_open(finding) if finding.status is Status.INCONCLUSIVE else ""

@@ -121,6 +121,11 @@ class Row:
         open_ = (Status.FAIL, Status.INCONCLUSIVE)
         return tuple(f for f in self.findings if f.status in open_)
 
+    @property
+    def worst_first(self) -> tuple[Finding, ...]:
+        """All findings: failures, then what is inconclusive, then the rest, each in order."""
+        return tuple(sorted(self.findings, key=lambda f: _WORST_FIRST.index(f.status)))
+
 
 @dataclass(frozen=True)
 class Record:
