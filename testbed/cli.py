@@ -17,7 +17,8 @@ from testbed import compose, engine
 from testbed.errors import TestbedError, UsageError, WebError
 from testbed.images import Images, remove_all
 from testbed.report import files
-from testbed.report.terminal import Progress, show
+from testbed.report.progress import Progress
+from testbed.report.terminal import show
 from testbed.topology import Link, Topology
 from testbed.verify import verify_web
 from testbed.web import Web
