@@ -59,11 +59,6 @@ def arrow(subject: str) -> str:
     return subject.replace(">", " → ")
 
 
-def shortened(text: str, width: int) -> str:
-    """At most `width` characters of a text, with an ellipsis where it was cut."""
-    return text if len(text) <= width else text[: max(width - 1, 0)].rstrip() + "…"
-
-
 def headline(record: Record) -> str:
     """The verdict in one line, without sign or exit status."""
     rows, stage = record.rows, f"at link stage {record.link}"
