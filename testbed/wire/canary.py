@@ -70,7 +70,7 @@ class Canaries:
             "reversed": raw[::-1],
         }
         for shift in range(3):
-            # What stands before the mark shifts it in the 3-byte groups; only whole ones are stable.
+            # What stands before the mark shifts it in the 3-byte groups: whole ones are stable.
             start, end = -shift % 3, len(raw) - (len(raw) + shift) % 3
             forms[f"base64+{shift}"] = base64.b64encode(raw[start:end])
         return forms

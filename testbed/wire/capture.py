@@ -50,7 +50,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class CaptureFile:
-    """A finished capture. If it is not complete, `why` says what is missing: no row may rest on it."""
+    """A finished capture. If it is not complete, `why` says so, and no row may rest on it."""
 
     path: Path
     packets: dict[str, int]

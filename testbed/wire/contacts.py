@@ -1,0 +1,157 @@
+"""Whom each node talks to, and whether it talks to a syslog. Pure: rows in, findings out.
+
+Not a contact are ARP, IGMP, ICMPv6 and ICMP but for echo requests: kernels send them by themselves
+(neighbours, groups, errors), and an unprivileged process can't. UDP is never passed over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from testbed.topology import LINK_PORT, Node, Topology
+from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.wire.capture import SYSLOG_TWIN
+from testbed.wire.packets import Conversation, Packet, Wire
+
+DevLog = tuple[Sequence[Evidence], Sequence[Control]]
+"""What was found of a node's /dev/log from outside, and the controls of that search."""
+
+SYSLOG_PORTS = (514, 601, 6514)
+"""syslog over UDP (RFC 5426), TCP (RFC 6587) and TLS (RFC 5425)."""
+
+_ARP = "ethernet 0x0806"
+_ECHO_REQUEST = 8
+_MOST = 5
+"""Pieces of evidence that a row shows; the rest is counted."""
+
+
+def shown(data: bytes, most: int = 60) -> str:
+    """Bytes as one line that people can read: printable ASCII as it is, the rest as \\xNN."""
+    text = "".join(chr(b) if 32 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in data)
+    text = text.replace("\\x0d\\x0a", " ").strip()
+    return repr(text if len(text) <= most else text[: most - 1] + "…").replace("\\\\", "\\")
+
+
+def noise(c: Conversation) -> bool:
+    """What kernels say to each other by themselves."""
+    return c.protocol in {_ARP, "igmp", "icmpv6"} or (
+        c.protocol == "icmp" and c.icmp_type != _ECHO_REQUEST
+    )
+
+
+def told(c: Conversation, topology: Topology) -> Evidence:
+    """A conversation as evidence: packet number, protocol, both ends, first bytes."""
+    source, target = topology.whois(c.source) or c.mac, topology.whois(c.target) or "all"
+    port = f" port {c.target_port}" if c.target_port else ""
+    said = f": {shown(c.payload)}" if c.payload else ""
+    return Evidence(f"frame {c.frame}", f"{c.protocol} from {source} to {target}{port}{said}")
+
+
+def findings(
+    wire: Wire, topology: Topology, whole: Control, dev_log: Mapping[str, DevLog]
+) -> list[Finding]:
+    """The rows `contacts` and `silent-syslog` of every node."""
+    macs = hardware(wire.packets)
+    rows = [_contacts(wire, topology, node, whole, macs) for node in topology.remailers]
+    for node in topology.remailers:
+        rows.append(_syslog(wire, topology, node, whole, macs, dev_log.get(node.name)))
+    return rows
+
+
+def hardware(packets: Sequence[Packet]) -> dict[str, str]:
+    """IP address → the hardware address that most of its packets came from."""
+    seen = Counter((p.source, p.mac) for p in packets if p.source)
+    owners: dict[str, str] = {}
+    for (source, mac), _ in seen.most_common():
+        owners.setdefault(source, mac)
+    return owners
+
+
+def _twin(payload: bytes, mac: str, node: Node, macs: Mapping[str, str]) -> bool:
+    """The control's datagram: under the node's address, but it did not come from the node."""
+    return payload.startswith(SYSLOG_TWIN + node.name.encode()) and mac != macs.get(node.host)
+
+
+def _allowed(c: Conversation, topology: Topology) -> bool:
+    """Is this a conversation that a remailer may have? Replies belong to who began."""
+    nodes = {n.host for n in topology.remailers}
+    hosts = {m.host for m in topology.mailhosts}
+    if topology.prober in (c.source, c.target):
+        return True  # it asks and answers as it likes: that is the active probes' own claim
+    by_tcp = c.protocol == "tcp"
+    return (
+        (by_tcp and c.target_port == LINK_PORT and {c.source, c.target} <= nodes)
+        or (by_tcp and c.target_port == 25 and c.source in nodes and c.target in hosts)
+        or (by_tcp and c.target_port == 25 and c.source in hosts and c.target in nodes)
+        or (c.protocol in {"udp", "tcp"} and c.target_port == 53 and c.target == topology.dns)
+    )
+
+
+def _contacts(
+    wire: Wire, topology: Topology, node: Node, whole: Control, macs: Mapping[str, str]
+) -> Finding:
+    own = [
+        c
+        for c in wire.conversations
+        if (node.host in (c.source, c.target) or c.mac == macs.get(node.host, "-"))
+        and not noise(c)
+        and not _twin(c.payload, c.mac, node, macs)
+    ]
+    bad = [told(c, topology) for c in own if not _allowed(c, topology)]
+    begun = [c for c in own if c.source == node.host]
+    controls = [whole]
+    for sought, ports in (
+        (f"its mail to peers, port {LINK_PORT}", {LINK_PORT}),
+        ("its mail to mail hosts, port 25", {25}),
+        ("its look-ups, port 53", {53}),
+    ):
+        frame = next((c.frame for c in begun if c.target_port in ports), None)
+        where = f"frame {frame}" if frame is not None else ""
+        controls.append(Control(sought, frame is not None, where))
+    packets = sum(c.packets for c in own)
+    return judge(
+        "contacts", node.name, looked_at=f"{len(own)} conversations, {packets:,} packets",
+        controls=controls, evidence=some(bad), kind="contact",
+    )  # fmt: skip
+
+
+def _syslog(
+    wire: Wire,
+    topology: Topology,
+    node: Node,
+    whole: Control,
+    macs: Mapping[str, str],
+    dev_log: DevLog | None,
+) -> Finding:
+    own = [p for p in wire.packets if p.source == node.host]
+    to_syslog = [p for p in own if p.target_port in SYSLOG_PORTS]
+    twins = [p for p in to_syslog if _twin(p.payload, p.mac, node, macs)]
+    bad = [
+        Evidence(
+            f"frame {p.frame}",
+            f"{p.protocol} to {topology.whois(p.target)} port {p.target_port}: {shown(p.payload)}",
+        )
+        for p in to_syslog
+        if p not in twins
+    ]
+    twin = Control(
+        "a datagram under the node's address to port 514 of a mail host is seen",
+        bool(twins),
+        f"frame {twins[0].frame}" if twins else "",
+    )
+    missing = Control("the node's /dev was looked at", found=False)
+    files, controls = dev_log if dev_log is not None else ((), (missing,))
+    return judge(
+        "silent-syslog", node.name,
+        looked_at=f"{len(own):,} packets from it, and its /dev",
+        controls=(whole, twin, *controls), evidence=some([*bad, *files]), kind="syslog",
+    )  # fmt: skip
+
+
+def some(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """The first few pieces of evidence, and how many more there are."""
+    if len(evidence) <= _MOST:
+        return tuple(evidence)
+    rest = len(evidence) - _MOST
+    return (*evidence[:_MOST], Evidence(evidence[_MOST].where, f"and {rest} more like it"))

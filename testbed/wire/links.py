@@ -1,0 +1,288 @@
+"""What the wire shows of each directed link between remailers. Pure: rows in, findings out.
+
+Nothing here knows what a node meant to do, only what passed. Each control belongs to its own link:
+a mail on alpha>bravo vouches for alpha>bravo and for nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from testbed.topology import LINK_PORT, Node, Topology
+from testbed.traffic import Letter
+from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.wire import contacts
+from testbed.wire.canary import Canaries
+from testbed.wire.capture import CaptureFile
+from testbed.wire.contacts import DevLog, noise, shown, some
+from testbed.wire.packets import CLIENT_HELLO, GROUPS, SERVER_HELLO, Bytes, Stream, Wire
+
+TLS13 = 0x0304
+EARLY_DATA, PRE_SHARED_KEY = 42, 41
+"""Extensions of RFC 8446 that a link never has: both mean a key that was agreed earlier."""
+
+APPLICATION_DATA = 23
+_CONTENT_TYPES = range(20, 24)
+_MAX_RECORD = 2**14 + 256
+
+
+@dataclass(frozen=True)
+class Records:
+    """A direction of a stream read as TLS records (RFC 8446 section 5.1)."""
+
+    application: int
+    """Bytes in application data records."""
+    clear: int | None
+    """Offset of the first byte that belongs to no record, None if every byte does."""
+
+
+def records(data: bytes) -> Records:
+    """Walk the record headers. A last record that is not whole is one (the connection broke)."""
+    at = application = 0
+    while at < len(data):
+        header = data[at : at + 5]
+        kind, major = header[0], header[1:2] or b"\x03"
+        length = int.from_bytes(header[3:5], "big") if len(header) == 5 else 0
+        if kind not in _CONTENT_TYPES or major != b"\x03" or length > _MAX_RECORD:
+            return Records(application, at)
+        if kind == APPLICATION_DATA:
+            application += min(length, max(0, len(data) - at - 5))
+        at += 5 + length
+    return Records(application, None)
+
+
+def findings(
+    wire: Wire,
+    topology: Topology,
+    canaries: Canaries,
+    letters: Sequence[Letter],
+    capture: CaptureFile,
+    dev_log: Mapping[str, DevLog],
+) -> list[Finding]:
+    """Every row that rests on the capture: four claims a link, two a node."""
+    whole = Control(
+        "the capture is complete, nothing dropped",
+        capture.complete and not wire.trouble,
+        capture.why or wire.trouble,
+    )
+    look = _Look(wire, topology, canaries, letters, whole)
+    rows = [
+        row(sender, receiver)
+        for row in (look.port, look.encrypted, look.canary, look.ephemeral)
+        for sender, receiver in topology.links
+    ]
+    return rows + contacts.findings(wire, topology, whole, dev_log)
+
+
+def traffic(wire: Wire, topology: Topology) -> list[tuple[str, int, int]]:
+    """For each directed link: its name, TCP payload bytes both ways, packets."""
+    by_ends: dict[tuple[str, str], list[Stream]] = defaultdict(list)
+    for stream in wire.streams:
+        by_ends[stream.client, stream.server].append(stream)
+    return [
+        (
+            f"{a.name}>{b.name}",
+            sum(len(s.sent.data) + len(s.received.data) for s in by_ends[a.host, b.host]),
+            sum(s.packets for s in by_ends[a.host, b.host]),
+        )
+        for a, b in topology.links
+    ]
+
+
+class _Look:
+    """One capture, asked once for each link."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        topology: Topology,
+        canaries: Canaries,
+        letters: Sequence[Letter],
+        whole: Control,
+    ) -> None:
+        self.wire, self.topology, self.canaries, self.whole = wire, topology, canaries, whole
+        self.letters = {
+            (letter.path[0], letter.path[1]): letter
+            for letter in letters
+            if letter.kind == "matrix"
+        }
+        self.streams: dict[tuple[str, str], list[Stream]] = defaultdict(list)
+        for stream in wire.streams:
+            if stream.sent.data or stream.received.data:
+                self.streams[stream.client, stream.server].append(stream)
+        self.edges = self._marks_on_port_25()
+        self.shares: dict[str, set[int]] = defaultdict(set)
+        for stream in wire.streams:
+            for share in (share for hello in stream.hellos for share in hello.shares):
+                self.shares[share].add(stream.number)
+
+    def _marks_on_port_25(self) -> dict[tuple[str, str, str], int]:
+        """(client, server, mark) → packet, for every mark that passes on port 25."""
+        found: dict[tuple[str, str, str], int] = {}
+        for stream in self.wire.streams:
+            if stream.server_port == 25:
+                for hit in self.canaries.search(stream.sent.data):
+                    key = (stream.client, stream.server, hit.mark)
+                    found.setdefault(key, stream.sent.frame(hit.offset))
+        return found
+
+    def _looked(self, a: Node, b: Node) -> str:
+        own = self.streams[a.host, b.host]
+        sent = sum(len(s.sent.data) for s in own)
+        received = sum(len(s.received.data) for s in own)
+        return f"{len(own)} connections, {sent:,} bytes sent, {received:,} received"
+
+    def _controls(self, a: Node, b: Node, *own: Control) -> tuple[Control, ...]:
+        """The capture as a whole, no hole in this link's streams, and the claim's own controls."""
+        holes = [
+            h for s in self.streams[a.host, b.host] for h in (*s.sent.holes, *s.received.holes)
+        ]
+        no_hole = Control("every byte of the link's connections was captured", not holes)
+        return (self.whole, no_hole, *own)
+
+    def _mail_seen(self, a: Node, b: Node, seen: int, what: str) -> Control:
+        """More bytes passed than the link's own mail has."""
+        letter = self.letters.get((a.name, b.name))
+        if letter is None:
+            return Control(f"a mail over {a.name}>{b.name}", found=False, where="none was sent")
+        size = len(letter.body)
+        return Control(
+            f"letter {letter.number} over this link ({size:,} bytes) is seen {what}, and arrived",
+            seen > size and bool(letter.delivered),
+            f"{seen:,} bytes",
+        )
+
+    # -- the four claims ----------------------------------------------------------------------
+
+    def port(self, a: Node, b: Node) -> Finding:
+        """link-port."""
+        own = [s for s in self.streams[a.host, b.host] if s.server_port == LINK_PORT]
+        peers = {n.host for n in self.topology.remailers} | {self.topology.prober}
+        bad = []
+        for c in self.wire.conversations:
+            on_port = c.protocol == "tcp" and c.target_port == LINK_PORT
+            between = (c.source, c.target) == (a.host, b.host)
+            strange = on_port and (
+                (c.target == b.host and c.source not in peers)
+                or (c.source == a.host and c.target not in peers)
+            )
+            if strange or (between and not on_port and not noise(c)):
+                bad.append(contacts.told(c, self.topology))
+        seen = self._mail_seen(a, b, sum(len(s.sent.data) for s in own), f"on port {LINK_PORT}")
+        return judge(
+            "link-port", f"{a.name}>{b.name}", looked_at=self._looked(a, b),
+            controls=self._controls(a, b, seen), evidence=some(bad), kind="port",
+        )  # fmt: skip
+
+    def encrypted(self, a: Node, b: Node) -> Finding:
+        """link-encrypted."""
+        own = self.streams[a.host, b.host]
+        bad = [e for s in own for e in (*self._clear(s), *_wrong_version(s))]
+        application = sum(records(s.sent.data).application for s in own)
+        seen = self._mail_seen(a, b, application, "as TLS records")
+        return judge(
+            "link-encrypted", f"{a.name}>{b.name}", looked_at=self._looked(a, b),
+            controls=self._controls(a, b, seen), evidence=some(bad), kind="clear",
+        )  # fmt: skip
+
+    def _clear(self, stream: Stream) -> Iterable[Evidence]:
+        """Bytes outside TLS: the envelope if it can be read, else where they begin."""
+        for way in (stream.sent, stream.received):
+            clear = records(way.data).clear
+            if clear is not None:
+                at = max(way.data.find(b"MAIL FROM", clear), clear)
+                yield _at(way, at, "in clear: ")
+
+    def canary(self, a: Node, b: Node) -> Finding:
+        """link-canary."""
+        bad = []
+        for stream in self.streams[a.host, b.host]:
+            for way in (stream.sent, stream.received):
+                for hit in self.canaries.search(way.data):
+                    what = f"{hit.mark} ({hit.form}): {shown(hit.excerpt)}"
+                    bad.append(Evidence(f"frame {way.frame(hit.offset)}", what))
+        for p in self.wire.packets:
+            if p.stream < 0 and (p.source, p.target) == (a.host, b.host):
+                for hit in self.canaries.search(p.payload):
+                    bad.append(Evidence(f"frame {p.frame}", f"{hit.mark} ({hit.form})"))
+        own = sum(len(s.sent.data) for s in self.streams[a.host, b.host])
+        seen = self._mail_seen(a, b, own, "on the link")
+        return judge(
+            "link-canary", f"{a.name}>{b.name}",
+            looked_at=f"{len(self.canaries.forms())} forms in " + self._looked(a, b),
+            controls=self._controls(a, b, seen, *self._found_on_edges(a, b)),
+            evidence=some(bad), kind="clear",
+        )  # fmt: skip
+
+    def _found_on_edges(self, a: Node, b: Node) -> tuple[Control, ...]:
+        """The mark of this link's mail, by the same search, on port 25 into a and out of b."""
+        letter = self.letters.get((a.name, b.name))
+        mark = self.canaries.mark(letter.number, "b") if letter else None
+        into = [f for (_, to, m), f in self.edges.items() if to == a.host and m == mark]
+        out = [f for (by, _, m), f in self.edges.items() if by == b.host and m == mark]
+        return tuple(
+            Control(
+                f"the mark of this link's mail is found on port 25 {where}",
+                bool(frames),
+                f"frame {min(frames)}" if frames else "",
+            )
+            for where, frames in ((f"into {a.name}", into), (f"out of {b.name}", out))
+        )
+
+    def ephemeral(self, a: Node, b: Node) -> Finding:
+        """link-ephemeral."""
+        own = self.streams[a.host, b.host]
+        bad = [e for s in own for e in self._not_ephemeral(s)]
+        chosen = {g for s in own for h in s.hellos if h.kind == SERVER_HELLO for g in h.groups}
+        both = [s for s in own if _shares(s, CLIENT_HELLO) and _shares(s, SERVER_HELLO)]
+        seen = Control(
+            "handshakes with the key shares of both sides are seen on this link",
+            bool(both),
+            f"frame {both[0].hellos[0].frame}" if both else "",
+        )
+        return judge(
+            "link-ephemeral", f"{a.name}>{b.name}",
+            looked_at=f"{len(own)} connections, {', '.join(sorted(chosen)) or 'no key exchange'}",
+            controls=self._controls(a, b, seen), evidence=some(bad), kind="key exchange",
+        )  # fmt: skip
+
+    def _not_ephemeral(self, stream: Stream) -> Iterable[Evidence]:
+        if not any(h.kind == CLIENT_HELLO for h in stream.hellos):
+            way = stream.received if stream.received.data else stream.sent
+            yield _at(way, 0, "no handshake: first bytes ")
+        for hello in stream.hellos:
+            where = f"frame {hello.frame}"
+            if PRE_SHARED_KEY in hello.extensions:
+                yield Evidence(where, "resumes an earlier session (pre_shared_key)")
+            if EARLY_DATA in hello.extensions:
+                yield Evidence(where, "early data")
+            for share in hello.shares:
+                if others := self.shares[share] - {stream.number}:
+                    what = f"key share {share[:16]} also in connection {min(others)}"
+                    yield Evidence(where, what)
+            for group in hello.groups:
+                if group not in GROUPS.values():
+                    yield Evidence(where, f"key exchange unknown to be ephemeral: {group}")
+
+
+def _shares(stream: Stream, kind: int) -> bool:
+    return any(h.kind == kind and h.shares for h in stream.hellos)
+
+
+def _wrong_version(stream: Stream) -> Iterable[Evidence]:
+    """Application data without TLS 1.3 chosen by the server (a handshake cut short carries none)."""
+    chosen = [h for h in stream.hellos if h.kind == SERVER_HELLO]
+    for hello in chosen:
+        if hello.versions != (TLS13,):
+            said = ", ".join(f"{v:#06x}" for v in hello.versions)
+            yield Evidence(f"frame {hello.frame}", f"TLS version {said} chosen, not 0x0304")
+    carried = records(stream.sent.data).application + records(stream.received.data).application
+    if carried and not chosen:
+        yield Evidence(f"frame {stream.frame}", "data records without a handshake")
+
+
+def _at(way: Bytes, offset: int, lead: str) -> Evidence:
+    excerpt = way.data[offset : offset + 80]
+    return Evidence(f"frame {way.frame(offset)}", lead + shown(excerpt))
