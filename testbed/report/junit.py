@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 from testbed.claims import BY_ID
 from testbed.report import text
+from testbed.report.escape import printable
 from testbed.report.record import Record
 from testbed.verdict import Finding, Status
 
@@ -34,7 +35,7 @@ def xml(record: Record) -> str:
     properties = ET.SubElement(suite, "properties")
     facts = {"seed": str(record.seed), "pool": record.pool, **record.versions}
     for key, value in facts.items():
-        ET.SubElement(properties, "property", {"name": key, "value": text.printable(value)})
+        ET.SubElement(properties, "property", {"name": key, "value": printable(value)})
     for finding in record.findings:
         _case(suite, finding)
     ET.indent(root)
@@ -49,7 +50,7 @@ def _case(suite: ET.Element, finding: Finding) -> None:
     if tag:
         outcome = ET.SubElement(case, tag, {"message": _message(finding)})
         if finding.kind:
-            outcome.set("type", text.printable(finding.kind))
+            outcome.set("type", printable(finding.kind))
         outcome.text = _details(finding)
 
 
@@ -57,8 +58,8 @@ def _message(finding: Finding) -> str:
     if finding.status is Status.FAIL:
         return f"does not hold: {BY_ID[finding.claim].sentence}"
     if finding.status is Status.INCONCLUSIVE:
-        return text.printable(text.why_open(finding))
-    return text.printable(finding.looked_at)
+        return printable(text.why_open(finding))
+    return printable(finding.looked_at)
 
 
 def _details(finding: Finding) -> str:
@@ -67,4 +68,4 @@ def _details(finding: Finding) -> str:
         found = f"found {control.where}".strip() if control.found else "not found"
         lines.append(f"control: {control.sought}: {found}")
     lines += [f"{piece.where}: {piece.what}" for piece in finding.evidence]
-    return "\n".join(map(text.printable, lines))
+    return "\n".join(map(printable, lines))

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from testbed.report import picture, text
 from testbed.report.claims_page import ATTACKERS, NOT_CLAIMED, STAGES
+from testbed.report.escape import printable
 from testbed.report.record import Record, Row
 from testbed.verdict import Status
 
@@ -32,7 +33,7 @@ def html(record: Record) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "safe_text": text.printable,
+        "safe_text": printable,
         "size": text.size,
         "arrow": text.arrow,
         "sign": text.SYMBOL.__getitem__,

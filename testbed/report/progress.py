@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from testbed.report.escape import printable
 from testbed.report.record import Timing
-from testbed.report.text import printable
 
 
 class Phase:

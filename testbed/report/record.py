@@ -7,7 +7,7 @@ what nobody looked at can't look like what holds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -15,8 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from testbed.claims import BY_ID, CLAIMS, Claim, Expected
 from testbed.errors import TestbedError
+from testbed.report.escape import printable
 from testbed.topology import Link, Topology
-from testbed.verdict import Finding, Status, exit_status
+from testbed.verdict import Control, Evidence, Finding, Status, exit_status
 
 SCHEMA = 1
 """Version of the JSON form; it changes when an older reader would misunderstand a newer file."""
@@ -261,7 +262,7 @@ def _completed(findings: tuple[Finding, ...], topology: Topology) -> tuple[Findi
     """In the order of the table, with an inconclusive finding wherever there was none."""
     given: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        given.setdefault((finding.claim, finding.subject), []).append(finding)
+        given.setdefault((finding.claim, finding.subject), []).append(_escaped(finding))
     ordered: list[Finding] = []
     for claim in CLAIMS:
         for subject in subjects(claim, topology):
@@ -271,6 +272,19 @@ def _completed(findings: tuple[Finding, ...], topology: Topology) -> tuple[Findi
         claim_id, subject = next(iter(given))
         raise ValueError(f"finding about {subject!r} under {claim_id!r}: not in this web or table")
     return tuple(ordered)
+
+
+def _escaped(finding: Finding) -> Finding:
+    """The same finding without a character that JSON, XML or a terminal would stumble over."""
+    return replace(
+        finding,
+        looked_at=printable(finding.looked_at),
+        kind=printable(finding.kind),
+        controls=tuple(
+            Control(printable(c.sought), c.found, printable(c.where)) for c in finding.controls
+        ),
+        evidence=tuple(Evidence(printable(e.where), printable(e.what)) for e in finding.evidence),
+    )
 
 
 def _worst(statuses: Iterable[Status]) -> Status:

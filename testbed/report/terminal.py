@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.report import text
+from testbed.report.escape import printable
 from testbed.report.record import Record, Row
 from testbed.verdict import Finding, Status
 
@@ -173,11 +174,11 @@ def _problem(finding: Finding) -> tuple[Text, Text, Text]:
     sign = f"{text.SYMBOL[finding.status]} {text.arrow(finding.subject)}"
     subject = Text(sign, STYLE[finding.status])
     if finding.status is Status.INCONCLUSIVE:
-        return subject, Text("open"), Text(text.printable(text.why_open(finding)))
+        return subject, Text("open"), Text(printable(text.why_open(finding)))
     first = finding.evidence[0]
     more = f" (+{len(finding.evidence) - 1})" if len(finding.evidence) > 1 else ""
-    where = text.printable(first.where) + more + "  "
-    what = Text.assemble((where, "cyan"), text.printable(first.what), no_wrap=True)
+    where = printable(first.where) + more + "  "
+    what = Text.assemble((where, "cyan"), printable(first.what), no_wrap=True)
     return subject, Text(finding.kind or "fails"), what
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
-
+from testbed.report.escape import printable
 from testbed.report.record import Capture, Record, Row
 from testbed.verdict import Finding, Status
 
@@ -21,23 +20,6 @@ WORD = {
     Status.INCONCLUSIVE: "inconclusive",
     Status.NOT_APPLICABLE: "not applicable",
 }
-
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
-
-def printable(text: str) -> str:
-    """What was found, safe to show: no control, bidirectional or unassigned character survives.
-
-    They become `\\xNN` or `\\uNNNN`; line ends and tabs become `\\n` and so on. Evidence comes from
-    mails and wires, that is from whoever wrote them.
-    """
-    return "".join(_shown(char) for char in text)
-
-
-def _shown(char: str) -> str:
-    if unicodedata.category(char) not in _UNSAFE:
-        return char
-    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def count(number: int, noun: str) -> str:
