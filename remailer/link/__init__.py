@@ -1,1 +1,22 @@
-"""Links: how one remailer hands mail to the next, one module a link stage."""
+"""Links between remailers. Each kind has one shape: `open` a listener, `connect` to a peer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from remailer.directory import Peer
+from remailer.link.smtp import Admit, Conversation
+
+
+class Link(Protocol):
+    """What the node asks of a link, whatever it speaks."""
+
+    async def open(
+        self, protocol: Callable[[Admit], asyncio.BaseProtocol], host: str | None, port: int
+    ) -> asyncio.Server:
+        """Listen for peers. Raises SetupError if the port can't be had."""
+
+    async def connect(self, peer: Peer) -> Conversation:
+        """A conversation with that peer and nobody else. Raises Unreachable."""
