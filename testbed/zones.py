@@ -46,6 +46,7 @@ server:
     pidfile: ""
     xfrdfile: ""
     zonelistfile: ""
+    xfrdir: "/dev/shm"
     server-count: 1
     hide-version: yes
 remote-control:

@@ -1,0 +1,299 @@
+"""remailer.message: any bytes become outgoing mails or Dropped."""
+
+from __future__ import annotations
+
+import base64
+import email
+import quopri
+import random
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from remailer import message
+from remailer.errors import Dropped
+from remailer.message import MAX_LAYERS, MAX_MAIL, Outgoing
+
+ME = "remailer@alpha.remailer.test"
+TODAY = date(2026, 8, 25)
+TO = b"::\r\nAnon-To: bob@recipient.test\r\n\r\n"
+
+
+def armour(content: bytes) -> bytes:
+    """What `toy_decrypt` opens: the content in base64, in PGP's armour."""
+    body = base64.encodebytes(content).replace(b"\n", b"\r\n")
+    return b"-----BEGIN PGP MESSAGE-----\r\n\r\n" + body + b"-----END PGP MESSAGE-----\r\n"
+
+
+def toy_decrypt(message: bytes) -> bytes:
+    try:
+        lines = message.split(b"\n")
+        inside = lines[lines.index(b"") + 1 : lines.index(b"-----END PGP MESSAGE-----")]
+        return base64.b64decode(b"".join(inside), validate=True)
+    except ValueError:
+        raise Dropped("toy") from None
+
+
+def read(
+    raw: bytes, decrypt: Callable[[bytes], bytes] = toy_decrypt, seed: int = 1
+) -> tuple[Outgoing, ...]:
+    return message.read(raw, me=ME, decrypt=decrypt, today=TODAY, rng=random.Random(seed))
+
+
+def mail(body: bytes, *headers: bytes) -> bytes:
+    return b"\r\n".join([b"From: alice@sender.test", b"Subject: outer", *headers, b"", body])
+
+
+def encrypted(content: bytes, tail: bytes = b"") -> bytes:
+    return b"::\r\nEncrypted: PGP\r\n\r\n" + armour(content) + tail
+
+
+def only(raw: bytes) -> tuple[list[bytes], bytes]:
+    """The header lines and the body of the one mail that comes out."""
+    (out,) = read(raw)
+    head, _, body = out.mail.partition(b"\r\n\r\n")
+    return head.split(b"\r\n"), body
+
+
+def test_a_delivered_mail_says_only_this() -> None:
+    (out,) = read(mail(encrypted(TO + b"##\r\nSubject: hello\r\n\r\nHi,\r\nBob\r\n")))
+    (again,) = read(mail(encrypted(TO + b"Hi\r\n")), seed=2)
+    head, body = out.mail.split(b"\r\n\r\n")
+    assert out.recipient == "bob@recipient.test"
+    assert head.split(b"\r\n") == [
+        b"From: Anonymous <remailer@alpha.remailer.test>",
+        b"To: bob@recipient.test",
+        b"Date: Tue, 25 Aug 2026 00:00:00 +0000",
+        b"Message-ID: <cd613e30d8f16adf91b7584a2265b1f5@alpha.remailer.test>",
+        b"Subject: hello",
+    ]
+    first = email.message_from_bytes(out.mail)["Message-ID"]
+    assert first.endswith("@alpha.remailer.test>")
+    assert len(first) == len("<@alpha.remailer.test>") + 32
+    assert first != email.message_from_bytes(again.mail)["Message-ID"]
+    assert body == b"Hi,\r\nBob\r\n"
+
+
+@pytest.mark.parametrize(
+    "directive", [b"Anon-To", b"Request-Remailing-To", b"remail-to", b"ANON-SEND-TO"]
+)
+def test_synonyms_in_header_or_pasted(directive: bytes) -> None:
+    line = directive + b": bob@recipient.test"
+    for raw in (
+        mail(b"text\r\n", line),
+        mail(b"\r\n  \r\n:: \r\n" + line + b"\r\n\r\ntext\r\n"),
+        mail(encrypted(line + b"\r\n\r\ntext\r\n")),
+        mail(
+            encrypted(b"::\r\nX-Unknown: y\r\nLatent-Time: +1:00\r\n" + line + b"\r\n\r\ntext\r\n")
+        ),
+    ):
+        (out,) = read(raw)
+        assert out.recipient == "bob@recipient.test"
+        assert out.mail.endswith(b"\r\n\r\ntext\r\n")
+
+
+def test_recipients_repeated_and_with_commas_each_get_a_mail_of_their_own() -> None:
+    outs = read(
+        mail(b"::\r\nAnon-To: a@x.test, b@x.test\r\nAnon-To: c@x.test,a@x.test\r\n\r\nhi\r\n")
+    )
+    assert [out.recipient for out in outs] == ["a@x.test", "b@x.test", "c@x.test"]
+    assert len({email.message_from_bytes(out.mail)["Message-ID"] for out in outs}) == 3
+    assert all(b"To: " + out.recipient.encode() + b"\r\n" in out.mail for out in outs)
+    assert sum(b"b@x.test" in out.mail for out in outs) == 1
+
+
+def test_blocks_follow_one_another_until_one_is_the_next_remailers() -> None:
+    _, body = only(mail(b"::\r\nX-One: 1\r\n\r\n" + TO + b"::\r\nLatent-Time: +1:00\r\n\r\nhi\r\n"))
+    assert body == b"hi\r\n"
+    inner = encrypted(b"not for me")
+    _, body = only(mail(encrypted(TO + inner)))
+    assert body == inner
+    _, body = only(mail(TO + b"::\r\nAnon-To: c@x.test\r\n\r\nhi\r\n"))
+    assert body == b"::\r\nAnon-To: c@x.test\r\n\r\nhi\r\n"
+
+
+@pytest.mark.parametrize(
+    "tail", [b"", b"hi\r\n", b"\r\n\r\nhi\r\n", b" .\r\n..\r\n::\r\nNull:\r\n\r\n"]
+)
+def test_the_tail_is_appended_unchanged(tail: bytes) -> None:
+    _, body = only(mail(encrypted(TO + b"##\r\n\r\nfirst\r\n", tail)))
+    assert body == b"first\r\n" + tail
+    _, body = only(mail(encrypted(TO + b"##\r\n\r\n", tail)))
+    assert body == tail
+
+
+def test_a_second_message_is_the_tail_of_the_first() -> None:
+    second = armour(b"for bob")
+    _, body = only(mail(encrypted(TO, second)))
+    assert body == second
+
+
+def test_the_outer_subject_is_passed_on_only_in_clear() -> None:
+    assert b"Subject: outer" in only(mail(TO + b"hi\r\n"))[0]
+    assert b"Subject: outer" not in only(mail(encrypted(TO + b"hi\r\n")))[0]
+    head, _ = only(mail(TO + b"##\r\nSubject: inner\r\n\r\nhi\r\n"))
+    assert [line for line in head if line.startswith(b"Subject")] == [b"Subject: inner"]
+
+
+NOT_TAKEN = (
+    b"Received: x|Sender: x|Return-Path: x|X-Loop: x|From: x|To: x|Cc: x|Bcc: x|Date: x|"
+    b"Message-ID: x|Resent-To: x|Delivered-To: x|X-Original-To: x|Errors-To: x|"
+    b"DKIM-Signature: x|ARC-Seal: x|SENDER : x|Sender:x|X-Eight: \xe4|X-Long: " + b"x" * 999
+).split(b"|")
+
+
+@pytest.mark.parametrize("line", NOT_TAKEN, ids=lambda line: line[:16].decode("latin-1"))
+def test_headers_that_are_not_taken(line: bytes) -> None:
+    block = b"##\r\nSubject: s\r\n" + line + b"\r\n continued\r\nReply-To: r\r\n\r\nhi\r\n"
+    head, body = only(mail(encrypted(TO + block)))
+    assert head[4:] == [b"Subject: s", b"Reply-To: r"]
+    assert body == b"hi\r\n"
+
+
+def test_a_header_is_taken_folded_and_once() -> None:
+    block = b"##\r\nSubject: a\r\n b\r\nsubject: c\r\nno header\r\nX-Y: z\r\n\r\nhi\r\n"
+    head, body = only(mail(encrypted(TO + block)))
+    assert head[4:] == [b"Subject: a", b" b"]
+    assert body == b"no header\r\nX-Y: z\r\n\r\nhi\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(mail(b"just text\r\n"), id="no directive"),
+        pytest.param(mail(b"::\r\nAnon-To:\r\n\r\nhi"), id="no recipient"),
+        pytest.param(mail(b"::\r\nAnon-To: "
+                          + b",".join(b"u%d@x.test" % i for i in range(6)) + b"\r\n\r\nhi"), id="six recipients"),
+        pytest.param(mail(b"::\r\nAnon-To: remailer@ALPHA.remailer.test\r\n\r\nhi"), id="to itself"),
+        pytest.param(mail(TO + b"hi", b"X-Loop: <Remailer@alpha.remailer.test>"), id="X-Loop"),
+        pytest.param(mail(b"::\r\nEncrypted: PGP\r\n\r\nno message"), id="no PGP message"),
+        pytest.param(mail(b"::\r\nEncrypted: PGP\r\n\r\n" + armour(b"")[:40]), id="cut short"),
+        pytest.param(mail(b"::\r\nEncrypted: PGP\r\n\r\n" + armour(b"").replace(b"\r\n\r\n", b"\r\n\r\n!")),
+                     id="broken"),
+        pytest.param(mail(TO + b"a\0b\r\n"), id="NUL"),
+        pytest.param(mail(TO + b"x" * MAX_MAIL), id="too large"),
+        pytest.param(mail(TO + b"\n" * (MAX_MAIL // 2)), id="too large with CRLF"),
+        pytest.param(mail(TO + b"hi", b"Content-Type: text/html"), id="no plain text"),
+        pytest.param(b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: image/png\n\n--b--",
+                     id="multipart without text"),
+    ],
+)  # fmt: skip
+def test_dropped(raw: bytes) -> None:
+    with pytest.raises(Dropped):
+        read(raw)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["bob", "bob@host", "@a.test,@b.test:c@d.test", "a b@c.test", '"a b"@c.test', "a@[192.0.2.1]",
+     "Bob <bob@c.test>", "a%b@c.test", "b!a@c.test", "a@-c.test", "a..b@c.test", "ä@c.test",
+     "a@c.test\x01", "x" * 65 + "@c.test", "a@" + "c." * 130 + "test", "a@c.test b@c.test"],
+)  # fmt: skip
+def test_addresses_that_are_refused(address: str) -> None:
+    with pytest.raises(Dropped):
+        read(mail(b"::\r\nAnon-To: " + address.encode() + b"\r\n\r\nhi\r\n"))
+
+
+def test_null_is_cover() -> None:
+    assert read(mail(b"::\r\nNull:\r\n\r\nxyz")) == ()
+    assert read(mail(encrypted(b"Null: 1\r\n\r\n"))) == ()
+    assert read(mail(TO.replace(b"\r\n\r\n", b"\r\nNull:\r\n\r\n") + b"hi")) == ()
+
+
+def test_layers_have_a_limit() -> None:
+    def layers(count: int) -> bytes:
+        text = TO + b"deep\r\n"
+        for _ in range(count):
+            text = encrypted(text)
+        return mail(text)
+
+    assert only(layers(MAX_LAYERS))[1] == b"deep\r\n"
+    with pytest.raises(Dropped):
+        read(layers(MAX_LAYERS + 1))
+
+
+def test_lines_are_made_fit_for_mail() -> None:
+    _, body = only(
+        mail(encrypted(TO + b"##\r\n\r\na\nb\rc\r\n" + b"x" * 2000 + b"\r\n" + b"y" * 998))
+    )
+    assert body == b"\r\n".join(
+        [b"a", b"b", b"c", b"x" * 998, b"x" * 998, b"xxxx", b"y" * 998, b""]
+    )
+
+
+@pytest.mark.parametrize("nl", [b"\n", b"\r\n"])
+def test_armour_as_mail_programs_leave_it(nl: bytes) -> None:
+    text = b"Dear remailer,\r\n" + armour(TO + b"hi\r\n").replace(b"\r\n", b"  \r\n")
+    text = text.replace(b"-----BEGIN", b"- -----BEGIN").replace(b"-----END", b"- -----END")
+    text = b"::\r\nEncrypted: pgp \r\n\r\n" + text + b"tail\r\n"
+    assert only(mail(text).replace(b"\r\n", nl))[1] == b"hi\r\ntail\r\n"
+
+
+def test_mime_parts_are_decoded_first() -> None:
+    text = encrypted(TO + b"hi\r\n", "grüße = 100%\r\n".encode())
+    expected = "hi\r\ngrüße = 100%\r\n".encode()
+    qp = mail(quopri.encodestring(text), b"Content-Transfer-Encoding: quoted-printable",
+              b"Content-Type: text/plain; charset=utf-8; format=flowed")  # fmt: skip
+    b64 = mail(base64.encodebytes(text), b"Content-Transfer-Encoding: base64")
+    assert only(qp)[1] == only(b64)[1] == expected
+    multi = mail(
+        b"--b\r\nContent-Type: text/html\r\n\r\n<p>\r\n--b\r\nContent-Type: text/plain\r\n\r\n"
+        + text + b"\r\n--b\r\nContent-Type: text/plain\r\n\r\nsecond\r\n--b--\r\n",
+        b"Content-Type: multipart/alternative; boundary=b",
+    )  # fmt: skip
+    assert only(multi)[1] == expected
+
+
+def test_a_clear_mail_keeps_its_charset() -> None:
+    raw = mail(TO + b"gr=FC=DFe\r\n", b"Content-Transfer-Encoding: quoted-printable",
+               b'Content-Type: text/plain; charset="iso-8859-1"')  # fmt: skip
+    head, body = only(raw)
+    assert body == "grüße\r\n".encode("latin-1")
+    assert head[5:] == [
+        b"MIME-Version: 1.0",
+        b"Content-Type: text/plain; charset=iso-8859-1",
+        b"Content-Transfer-Encoding: 8bit",
+    ]
+    assert len(only(mail(TO + b"gr\xfc\xdfe\r\n"))[0]) == 5
+
+
+PIECES = st.sampled_from(
+    [b"::\r\n", b"##\r\n", b"\r\n", b"\n", b"\r", b"\0", b" ", b"\xff", b"Anon-To: ", b"a@b.test",
+     b",", b"Encrypted: PGP\r\n", b"Null:\r\n", b"Subject: x\r\n", b"From: y\r\n", armour(TO + b"x"),
+     b"-----BEGIN PGP MESSAGE-----\r\n", b"-----END PGP MESSAGE-----\r\n", b"x" * 1000,
+     b"Content-Type: multipart/mixed; boundary=b\r\n", b"--b\r\n", b"Content-Type: text/plain; charset=\xff\r\n",
+     b"Content-Transfer-Encoding: base64\r\n", b"Content-Transfer-Encoding: quoted-printable\r\n",
+     b"Content-Transfer-Encoding: x-uuencode\r\n", b"Content-Type: text/plain; charset*0*=x''%zz\r\n"]
+)  # fmt: skip
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.one_of(
+        st.binary(max_size=300), st.lists(PIECES | st.binary(max_size=8), max_size=30).map(b"".join)
+    )
+)
+@example(b"Content-Type: multipart/mixed; boundary=b\n\n" * 300)
+@example(b"\r" * 50 + TO)
+def test_any_bytes_are_mails_or_dropped(raw: bytes) -> None:
+    try:
+        outs = read(raw)
+    except Dropped:
+        return
+    for out in outs:
+        head, blank, body = out.mail.partition(b"\r\n\r\n")
+        lines = out.mail.split(b"\r\n")
+        assert blank
+        assert len(out.mail) <= MAX_MAIL
+        assert max(map(len, lines)) <= 998
+        assert not any(bad in line for line in lines for bad in (b"\r", b"\n", b"\0"))
+        assert not body or body.endswith(b"\r\n")
+        assert head.isascii()
+        parsed = email.message_from_bytes(out.mail)
+        for name in ("From", "To", "Date", "Message-ID"):
+            assert len(parsed.get_all(name, [])) == 1
+        assert parsed["To"] == out.recipient

@@ -1,0 +1,155 @@
+"""A web comes up whole or not at all, stands beside others, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker import DockerClient
+
+from testbed import compose
+from testbed.topology import Topology
+from testbed.web import Web
+
+pytestmark = pytest.mark.web
+
+
+def remains(docker: DockerClient, name: str) -> list[str]:
+    """All that is left of a web, by label and by name."""
+    left: list[str] = []
+    for label in (f"com.docker.compose.project={name}", f"unlogged.web={name}"):
+        filters: dict[str, str | list[str] | bool] = {"label": label}
+        left += [str(c.name) for c in docker.containers.list(all=True, filters=filters)]
+        left += [str(n.name) for n in docker.networks.list(filters=filters)]
+        left += [str(v.name) for v in docker.volumes.list(filters=filters)]
+    left += [str(n.name) for n in docker.networks.list() if str(n.name).startswith(f"{name}_")]
+    left += [str(v.name) for v in docker.volumes.list() if str(v.name).startswith(f"{name}_")]
+    state = compose.ROOT / ".webs" / name
+    return left + ([str(state)] if state.exists() else [])
+
+
+@pytest.fixture
+def name(docker_client: DockerClient) -> Iterator[str]:
+    """A web's name that nobody has; whatever is left of it is removed."""
+    chosen = f"pytest-{os.getpid()}-{random.SystemRandom().randrange(10**6)}"
+    yield chosen
+    Web(docker_client, Topology(chosen)).down()
+
+
+def start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
+    """The command `testbed`, as a user's shell starts it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "testbed", *arguments],
+        cwd=compose.ROOT,
+        env=os.environ | settings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments: str, **settings: str) -> tuple[int, str, str]:
+    """The command's exit status, output and complaints."""
+    process = start(*arguments, **settings)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_up_status_down_leaves_nothing(
+    docker_client: DockerClient, images: dict[str, str], name: str
+) -> None:
+    settings = {"WEB": name, "NODES": "2"}
+    status, out, err = run("up", **settings)
+    assert status == 0, err
+    assert "swaks --config" in out
+    status, out, _ = run("status", **settings)
+    assert status == 0
+    assert "alpha" in out
+    status, _, err = run("up", **settings)
+    assert status == 0, "up again is no error"
+    status, _, err = run("up", WEB=name, NODES="3")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "make down" in err
+    assert run("down", **settings)[0] == 0
+    assert remains(docker_client, name) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_an_interrupted_up_leaves_nothing(
+    docker_client: DockerClient, images: dict[str, str], name: str, sent: signal.Signals
+) -> None:
+    process = start("up", WEB=name, NODES="2")
+    wait_for_volumes(docker_client, name)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2 or process.returncode == 130
+    assert "Traceback" not in err
+    assert remains(docker_client, name) == []
+
+
+def test_down_removes_what_a_killed_up_left(
+    docker_client: DockerClient, images: dict[str, str], name: str
+) -> None:
+    process = start("up", WEB=name, NODES="2")
+    wait_for_volumes(docker_client, name)
+    process.kill()
+    process.communicate()
+    status, _, err = run("verify", WEB=name, NODES="2")
+    assert status == 2, "a stale web is neither used nor overwritten"
+    assert "make down" in err
+    assert err.count("\n") <= 2
+    wait_until_compose_is_gone()
+    assert run("down", WEB=name)[0] == 0
+    assert remains(docker_client, name) == []
+
+
+def wait_for_volumes(docker: DockerClient, name: str) -> None:
+    """Wait until a web is half up: its volumes are there."""
+    deadline = time.monotonic() + 60
+    while not any(str(v.name).startswith(f"{name}_") for v in docker.volumes.list()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def wait_until_compose_is_gone() -> None:
+    """A killed harness can't stop its Compose; let that end before looking."""
+    deadline = time.monotonic() + 30
+    while b"up --no-start" in subprocess.run(["ps", "ax"], capture_output=True, check=True).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_what_a_user_can_get_wrong_is_one_line_with_what_to_do(name: str, tmp_path: Path) -> None:
+    for settings, said in (
+        ({"LINK": "carrier-pigeon"}, "LINK='carrier-pigeon'"),
+        ({"NODES": "many"}, "NODES='many'"),
+        ({"NODES": "1"}, "2 to"),
+        ({"POOL": "lake"}, "POOL='lake'"),
+        ({"WEB": "No Such Name"}, "WEB='No Such Name'"),
+        ({"DOCKER_HOST": f"unix://{tmp_path}/no.sock"}, "Docker is not there"),
+        ({"DOCKER_HOST": "tcp://127.0.0.1:1"}, "daemon is not running"),
+    ):
+        status, _, err = run("up", **({"WEB": name} | settings))
+        assert status == 2, settings
+        assert said in err
+        assert err.count("\n") == 1, err
+
+
+def test_a_taken_port_is_named(
+    docker_client: DockerClient, images: dict[str, str], name: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, _, err = run("up", WEB=name, NODES="2", PORTS=str(port))
+    assert status == 2
+    assert f"port {port} of 127.0.0.1 is taken" in err
+    assert "Traceback" not in err
+    assert remains(docker_client, name) == []
