@@ -272,7 +272,7 @@ def _shares(stream: Stream, kind: int) -> bool:
 
 
 def _wrong_version(stream: Stream) -> Iterable[Evidence]:
-    """Application data without TLS 1.3 chosen by the server (a handshake cut short carries none)."""
+    """Application data without TLS 1.3 chosen by the server (a broken handshake carries none)."""
     chosen = [h for h in stream.hellos if h.kind == SERVER_HELLO]
     for hello in chosen:
         if hello.versions != (TLS13,):

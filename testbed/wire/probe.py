@@ -1,0 +1,352 @@
+"""Active probes of the links, from the harness: may a stranger in, does mail go to an impostor?
+
+Who proved what is encrypted in TLS 1.3, so no sniffer can see it: it has to be tried. The trying
+is done in a container at the prober's address (probe_agent.py); what it saw is judged here.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from docker.errors import APIError
+from docker.models.containers import Container
+
+from remailer.directory import Directory
+from testbed.engine import refused
+from testbed.errors import DockerError
+from testbed.topology import PROBE_PORT, Topology
+from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.wire.identities import (
+    FRIEND,
+    IMPOSTORS,
+    LAPSED,
+    OLD,
+    STRANGER,
+    certificate,
+    identities,
+    key_pem,
+)
+
+if TYPE_CHECKING:
+    from testbed.web import Web
+
+__all__ = ["Prober", "findings", "identities", "task_of"]
+
+ATTEMPTS = 2
+"""How often a node must have come to an impostor before the right key is shown: a node that falls
+back to something weaker does so when it tries again."""
+WITHIN = 30.0
+"""Seconds for everything."""
+
+STRANGERS = {
+    "none": "no certificate",
+    "stranger": "a stranger's certificate",
+    "swapped": "another key under a peer's name",
+    "lapsed": "a pinned certificate that expired",
+    "old": "a pinned key, TLS 1.2",
+    "clear": "no TLS",
+}
+"""What is tried at each node's link port, and must be refused."""
+_FRIEND = "friend"
+_AGENT = Path(__file__).with_name("probe_agent.py")
+
+
+def task_of(
+    topology: Topology, directory: Directory, rng: random.Random
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the agent has to do, and the mark of each mail by `NODE>IMPOSTOR`."""
+    first: dict[str, dict[str, Any]] = {
+        "probe-wrong": {"pem": f"{STRANGER}.pem"},
+        "probe-swapped": {"pem": f"{FRIEND}.pem"},
+        "probe-expired": {"pem": f"{OLD}.pem"},
+        "probe-old": {"pem": "probe-old.pem", "old": True},
+        "probe-clear": {"clear": True},
+    }
+    nodes = topology.remailers
+    marks = {f"{n.name}>{i}": f"probe{rng.getrandbits(64):016x}" for n in nodes for i in IMPOSTORS}
+    ports = {peer.name: peer.link_port for peer in directory.remailers}
+    friend = {"clear": True} if topology.link.value == "smtp" else {"pem": f"{FRIEND}.pem"}
+    faces = {
+        node.name: {
+            _FRIEND: friend,
+            "none": {},
+            "stranger": {"pem": f"{STRANGER}.pem"},
+            "swapped": {"pem": f"like-{_other(topology, node.name)}.pem"},
+            "lapsed": {"pem": f"{LAPSED}.pem"},
+            "old": {"pem": f"{FRIEND}.pem", "old": True},
+            "clear": {"clear": True},
+        }
+        for node in nodes
+    }
+    task = {
+        "listen": topology.prober,
+        "within": WITHIN,
+        "attempts": ATTEMPTS,
+        "mail_port": 25,
+        "nodes": {node.name: node.host for node in nodes},
+        "link_ports": {node.name: ports[node.name] for node in nodes},
+        "trusted": "\n".join(
+            pem for node in nodes for pem in _entry(directory, node.name).certificates
+        ),
+        "impostors": [
+            {
+                "name": name,
+                "port": ports.get(name, PROBE_PORT),
+                "first": first[name],
+                "right": {"pem": f"{name}.pem"},
+            }
+            for name in IMPOSTORS
+        ],
+        "mails": {
+            node.name: {i: _mail(node.address, i, marks[f"{node.name}>{i}"]) for i in IMPOSTORS}
+            for node in nodes
+        },
+        "faces": faces,
+    }
+    return task, marks
+
+
+def lookalikes(topology: Topology, directory: Directory, stranger: bytes) -> dict[str, bytes]:
+    """For each node a file with a stranger's key and a certificate that has the node's subject."""
+    key = load_pem_private_key(stranger, None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("the prober's keys are RSA")
+    shown = {
+        node.name: x509.load_pem_x509_certificate(
+            _entry(directory, node.name).certificates[0].encode()
+        )
+        for node in topology.remailers
+    }
+    return {
+        f"like-{name}.pem": certificate(key, real.subject) + key_pem(key)
+        for name, real in shown.items()
+    }
+
+
+def _entry(directory: Directory, name: str) -> Any:
+    peer = directory.named(name)
+    if peer is None:
+        raise DockerError(f"directory: {name} is not in it: make down, then make up")
+    return peer
+
+
+def _other(topology: Topology, name: str) -> str:
+    """A real peer of that node, whose name a stranger takes."""
+    return next(n.name for n in topology.remailers if n.name != name)
+
+
+def _mail(to: str, impostor: str, mark: str) -> str:
+    """A mail that a node has to hand on to the impostor."""
+    return (
+        f"From: anybody@prober.remailer.test\r\nTo: {to}\r\nSubject: probe\r\n"
+        f"Message-ID: <{mark}@prober.remailer.test>\r\n\r\n"
+        f"::\r\nAnon-To: remailer@{impostor}.remailer.test\r\n\r\n{mark}\r\n"
+    )
+
+
+# -- what it means --------------------------------------------------------------------------------
+
+
+def findings(
+    topology: Topology, answers: Mapping[str, Any], marks: Mapping[str, str]
+) -> list[Finding]:
+    """The rows link-refuses and link-pinned of every node, from what the agent saw. Pure.
+
+    A node that the agent says nothing of is inconclusive.
+    """
+    nodes = [node.name for node in topology.remailers]
+    encrypted = topology.link.value == "tls"
+    return [_refuses(name, answers.get(name, {})) for name in nodes] + [
+        _pinned(name, answers.get(name, {}), marks, encrypted=encrypted) for name in nodes
+    ]
+
+
+def _refuses(node: str, answer: Mapping[str, Any]) -> Finding:
+    knocks: Mapping[str, Mapping[str, str]] = answer.get("knocks", {})
+    bad = [
+        Evidence(f"link port, {what}", f"let in: {_line(knocks[name]['said'])}")
+        for name, what in STRANGERS.items()
+        if name in knocks and knocks[name]["said"]
+    ]
+    unclear = [
+        what for name, what in STRANGERS.items()
+        if not knocks.get(name, {}).get("end", "").startswith(("alert", "closed"))
+    ]  # fmt: skip
+    friend = knocks.get(_FRIEND, {"said": "", "end": "not tried"})
+    controls = (
+        Control(
+            "the same prober with a pinned key is let in",
+            friend["said"].startswith("220 ") and "\n250" in friend["said"],
+            _line(friend["said"]) or friend["end"],
+        ),
+        Control(
+            "every stranger got an answer: an alert or the end of the line",
+            not unclear,
+            f"none for {', '.join(unclear)}" if unclear else "",
+        ),
+    )
+    ends = sorted({knocks[name]["end"] for name in STRANGERS if name in knocks})
+    return judge(
+        "link-refuses", node,
+        looked_at=f"{len(STRANGERS)} strangers at its link port: {', '.join(ends) or 'no answer'}",
+        controls=controls, evidence=bad, kind="stranger",
+    )  # fmt: skip
+
+
+def _pinned(
+    node: str, answer: Mapping[str, Any], marks: Mapping[str, str], *, encrypted: bool
+) -> Finding:
+    bad: list[Evidence] = []
+    controls = []
+    refused_in_all = 0
+    for name, what in IMPOSTORS.items():
+        attempts = answer.get("attempts", {}).get(name, [])
+        bad += _handed_over(name, what, attempts, encrypted=encrypted)
+        tried = [a for a in attempts if not a["right"]]
+        refused_in_all += len([a for a in tried if not a["spoke"]])
+        arrived = [m for a in attempts if a["right"] and a["tls"] == "TLSv1.3" for m in a["mails"]]
+        mark = marks.get(f"{node}>{name}", "")
+        mine = [m for m in arrived if mark and f"\n{mark}" in m]
+        trouble = answer.get("submitted", {}).get(name, "")
+        controls.append(
+            Control(
+                f"{name}: tried, and with the pinned key the waiting mail arrives, once",
+                len(tried) >= ATTEMPTS and len(mine) == len(arrived) == 1,
+                trouble or f"{len(tried)} times, then {len(arrived)} mail",
+            )
+        )
+    return judge(
+        "link-pinned", node,
+        looked_at=f"{len(IMPOSTORS)} impostors, {refused_in_all} attempts ended without a word",
+        controls=controls, evidence=bad, kind="impostor",
+    )  # fmt: skip
+
+
+def _handed_over(
+    name: str, what: str, attempts: list[Mapping[str, Any]], *, encrypted: bool
+) -> Iterator[Evidence]:
+    """SMTP that an impostor was told, and mail that anybody was told outside TLS."""
+    for number, attempt in enumerate(attempts, 1):
+        clear = encrypted and attempt["right"] and not attempt["tls"] and attempt["spoke"]
+        if (attempt["right"] and not clear) or not attempt["spoke"]:
+            continue
+        shown = "no TLS" if clear else what
+        took = f"took {len(attempt['mails'])} mail, " if attempt["mails"] else ""
+        yield Evidence(f"{name}, attempt {number}", f"{took}{shown}: {_line(attempt['spoke'])}")
+
+
+def _line(text: str) -> str:
+    return " / ".join(text.split("\r\n")).strip(" /")[:100]
+
+
+# -- the container ---------------------------------------------------------------------------------
+
+
+class Prober:
+    """A container at the prober's address on the web's network, for the time of a run."""
+
+    def __init__(self, web: Web, rng: random.Random, image: str) -> None:
+        """`image`: any that has Python 3.13."""
+        self.web, self.rng, self.image = web, rng, image
+        self._container: Container | None = None
+        self._marks: dict[str, str] = {}
+
+    def __enter__(self) -> Prober:
+        """Nothing is started yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove the container."""
+        if self._container is not None:
+            self._container.remove(force=True, v=True)
+            self._container = None
+
+    def start(self) -> None:
+        """Let the agent begin; it works by itself. Raises DockerError."""
+        topology, directory = self.web.topology, self.web.directory
+        task, self._marks = task_of(topology, directory, self.rng)
+        folder = self.web.state / "probe"
+        files = {path.name: path.read_bytes() for path in sorted(folder.glob("*.pem"))}
+        files |= lookalikes(topology, directory, files[f"{STRANGER}.pem"])
+        files["task.json"] = json.dumps(task).encode()
+        files["probe_agent.py"] = _AGENT.read_bytes()
+        client = self.web.docker
+        network = f"{topology.web}_web"
+        address = client.api.create_endpoint_config(ipv4_address=topology.prober)
+        try:
+            self._container = client.containers.create(
+                self.image,
+                ["/probe/probe_agent.py", "/probe/task.json"],
+                entrypoint=["python3", "-I"],
+                network=network,
+                networking_config={network: address},
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges:true"],
+                stop_signal="SIGKILL",
+                labels={
+                    "com.docker.compose.project": topology.web,
+                    "unlogged.web": topology.web,
+                    "unlogged.role": "prober",
+                },
+            )
+            self._container.put_archive("/", _packed(files))
+            self._container.start()
+        except APIError as error:
+            raise refused(error) from None
+
+    def finish(self) -> list[Finding]:
+        """Wait for the agent (it has a deadline of its own), and judge what it saw.
+
+        An agent that failed makes every row inconclusive, with its last word.
+        """
+        if self._container is None:
+            raise DockerError("prober: not started")
+        said, why = b"", ""
+        try:
+            status = int(self._container.wait(timeout=WITHIN + 30)["StatusCode"])
+            said = self._container.logs(stdout=True, stderr=False)
+            if status:
+                words = self._container.logs(stdout=False, stderr=True).decode(errors="replace")
+                why = (words.strip().splitlines() or ["without a word"])[-1]
+        except APIError as error:
+            raise refused(error) from None
+        except requests.exceptions.RequestException:
+            why = "no answer within its time"
+        if why:
+            failed = Control("the prober did its work", found=False, where=why)
+            return [
+                judge(claim, node.name, looked_at="nothing", controls=(failed,))
+                for claim in ("link-refuses", "link-pinned")
+                for node in self.web.topology.remailers
+            ]
+        return findings(self.web.topology, json.loads(said), self._marks)
+
+
+def _packed(files: Mapping[str, bytes]) -> bytes:
+    """A tar archive of the folder /probe, which only its root can read."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        folder = tarfile.TarInfo("probe")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o700
+        tar.addfile(folder)
+        for name, data in files.items():
+            entry = tarfile.TarInfo(f"probe/{name}")
+            entry.size, entry.mode = len(data), 0o600
+            tar.addfile(entry, io.BytesIO(data))
+    return packed.getvalue()

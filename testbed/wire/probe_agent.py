@@ -1,0 +1,249 @@
+"""Runs in the prober's container: a stranger to every node, and an impostor of its peers.
+
+Standard library only; no file of the project is imported. The one argument names a JSON file (see
+probe.py, which writes it); files that it names lie beside it. What happened is printed as JSON and
+judged elsewhere: nothing here knows what should happen.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import smtplib
+import socket
+import ssl
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+KNOCK_SECONDS = 6.0
+"""How long a node may take to answer a stranger."""
+HELLO_SECONDS = 0.7
+"""A client that has not begun TLS by then is greeted in clear: it may be waiting for that."""
+TALK_SECONDS = 10.0
+"""Limit of each step of a conversation with a node that came to us."""
+HANDSHAKE, ALERT = 0x16, 0x15
+"""First byte of a TLS record that is no data."""
+_ME = "prober.remailer.test"
+
+
+def client_context(files: Path, face: dict[str, Any]) -> ssl.SSLContext:
+    """As a client: shows the face's certificate if it has one, and takes any server."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if face.get("pem"):
+        context.load_cert_chain(files / face["pem"])
+    if face.get("old"):
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def server_context(files: Path, face: dict[str, Any], trusted: str) -> ssl.SSLContext:
+    """As a server: shows the face's certificate; the right face asks for the node's own."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files / face["pem"])
+    if face.get("old"):
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    if face.get("right"):
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(cadata=trusted)
+    return context
+
+
+def knock(host: str, port: int, files: Path, face: dict[str, Any]) -> dict[str, str]:
+    """Go to a link port, say EHLO and QUIT, and read whatever comes.
+
+    `said`: SMTP that came back. `end`: alert, closed (by the node), silent (neither within the
+    time), absent (no connection). In TLS 1.3 the client is done before the server has judged its
+    certificate: only what follows tells.
+    """
+    said = b""
+    try:
+        with socket.create_connection((host, port), timeout=KNOCK_SECONDS) as plain:
+            line: socket.socket = plain
+            if not face.get("clear"):
+                line = client_context(files, face).wrap_socket(plain)
+            with line:
+                line.sendall(f"EHLO {_ME}\r\nQUIT\r\n".encode())
+                while data := line.recv(4096):
+                    said += data
+        end = "closed"
+    except ssl.SSLEOFError:
+        end = "closed: without a word"
+    except ssl.SSLError as error:
+        end = f"alert: {error.reason or error}"
+    except TimeoutError:
+        end = "silent"
+    except ConnectionRefusedError:
+        end = "absent"
+    except OSError as error:
+        end = f"closed: {error.strerror or error}"
+    if face.get("clear") and said[:1] in (bytes([ALERT]), bytes([HANDSHAKE])):
+        said, end = b"", "alert: in reply to SMTP in clear"
+    return {"said": said.decode("ascii", "replace"), "end": end}
+
+
+class Impostors:
+    """Servers at the ports of several directory entries, each first with a face that is not its own."""
+
+    def __init__(self, task: dict[str, Any], files: Path) -> None:
+        """Open the ports."""
+        self.task, self.files = task, files
+        self.names = {host: name for name, host in task["nodes"].items()}
+        self.changed = threading.Condition()
+        self.attempts: dict[tuple[str, str], list[dict[str, Any]]] = {
+            (node, impostor["name"]): [] for node in task["nodes"] for impostor in task["impostors"]
+        }
+        self.sockets = [
+            socket.create_server((task["listen"], impostor["port"]), backlog=64)
+            for impostor in task["impostors"]
+        ]
+        for listening, impostor in zip(self.sockets, task["impostors"], strict=True):
+            threading.Thread(target=self._accept, args=(listening, impostor), daemon=True).start()
+
+    def _accept(self, listening: socket.socket, impostor: dict[str, Any]) -> None:
+        while True:
+            try:
+                line, (host, *_) = listening.accept()
+            except OSError:
+                return
+            if host in self.names:
+                work = (line, self.names[host], impostor)
+                threading.Thread(target=self._serve, args=work, daemon=True).start()
+            else:
+                line.close()
+
+    def _serve(self, line: socket.socket, node: str, impostor: dict[str, Any]) -> None:
+        """One connection of a node; what it was shown is decided when it comes."""
+        key = (node, impostor["name"])
+        with self.changed:
+            right = len(self.attempts[key]) >= self.task["attempts"]
+        face = {**impostor["right"], "right": True} if right else impostor["first"]
+        seen: dict[str, Any] = {"right": right, "tls": "", "spoke": "", "mails": [], "end": ""}
+        line.settimeout(TALK_SECONDS)
+        try:
+            with line:
+                seen["end"] = self._talk(line, face, seen)
+        except ssl.SSLError as error:
+            seen["end"] = f"alert: {error.reason or error}"
+        except OSError as error:
+            seen["end"] = f"closed: {error.strerror or error}"
+        with self.changed:
+            self.attempts[key].append(seen)
+            self.changed.notify_all()
+
+    def _talk(self, line: socket.socket, face: dict[str, Any], seen: dict[str, Any]) -> str:
+        if not face.get("clear") and select.select([line], [], [], HELLO_SECONDS)[0]:
+            first = line.recv(1, socket.MSG_PEEK)
+            if not first:
+                return "closed: without a word"
+            if first[0] == HANDSHAKE:
+                context = server_context(self.files, face, self.task["trusted"])
+                with context.wrap_socket(line, server_side=True) as inside:
+                    seen["tls"] = inside.version() or ""
+                    return converse(inside, seen)
+        return converse(line, seen)
+
+    def done(self) -> bool:
+        """Every node's mail has come to every impostor."""
+        return all(any(a["mails"] for a in own) for own in self.attempts.values())
+
+    def wait(self, deadline: float) -> None:
+        """Until all mail has come, or the deadline (time.monotonic())."""
+        with self.changed:
+            self.changed.wait_for(self.done, max(0.0, deadline - time.monotonic()))
+
+    def close(self) -> None:
+        """Close the ports."""
+        for listening in self.sockets:
+            listening.close()
+
+
+def converse(line: socket.socket, seen: dict[str, Any]) -> str:
+    """Be an SMTP server that takes everything; `seen` gets the first bytes and the mails."""
+    line.sendall(f"220 {_ME} ESMTP\r\n".encode())
+    stream = line.makefile("rb")
+    while text := stream.readline(4096):
+        if not seen["spoke"] and text[0] in (HANDSHAKE, ALERT):
+            return "TLS in reply to a greeting in clear"
+        seen["spoke"] = (seen["spoke"] + text.decode("ascii", "replace"))[:200]
+        verb = text[:4].upper().strip()
+        if verb == b"DATA":
+            line.sendall(b"354 go on\r\n")
+            mail = b""
+            while (part := stream.readline(65536)) and part != b".\r\n":
+                mail += part
+            if not part:
+                return "closed: in the middle of a mail"
+            seen["mails"].append(mail.decode("utf-8", "replace"))
+            line.sendall(b"250 taken\r\n")
+        elif verb == b"EHLO":
+            line.sendall(f"250-{_ME}\r\n250-8BITMIME\r\n250 SIZE 1000000\r\n".encode())
+        elif verb == b"QUIT":
+            line.sendall(b"221 bye\r\n")
+            return "QUIT"
+        else:
+            line.sendall(b"250 yes\r\n")
+    return "closed"
+
+
+def submit(host: str, port: int, mails: dict[str, str]) -> dict[str, str]:
+    """Write to a node as any user could: one mail for each impostor. Error by impostor, or ""."""
+    told = {}
+    for impostor, mail in mails.items():
+        try:
+            with smtplib.SMTP(host, port, local_hostname=_ME, timeout=TALK_SECONDS) as client:
+                client.sendmail(f"anybody@{_ME}", [_recipient(mail)], mail.encode())
+            told[impostor] = ""
+        except (OSError, smtplib.SMTPException) as error:
+            told[impostor] = str(error) or type(error).__name__
+    return told
+
+
+def _recipient(mail: str) -> str:
+    return next(ln[4:] for ln in mail.splitlines() if ln.startswith("To: "))
+
+
+def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
+    """Everything at once over all nodes: mails out, strangers in, impostors waiting."""
+    deadline = time.monotonic() + task["within"]
+    impostors = Impostors(task, files)
+    nodes: dict[str, str] = task["nodes"]
+    with ThreadPoolExecutor(2 * len(nodes)) as pool:
+        submitted = {
+            node: pool.submit(submit, host, task["mail_port"], task["mails"][node])
+            for node, host in nodes.items()
+        }
+        knocks = {
+            (node, name): pool.submit(knock, host, task["link_ports"][node], files, face)
+            for node, host in nodes.items()
+            for name, face in task["faces"][node].items()
+        }
+        answers = {
+            node: {
+                "submitted": submitted[node].result(),
+                "knocks": {n: k.result() for (of, n), k in knocks.items() if of == node},
+            }
+            for node in nodes
+        }
+    impostors.wait(deadline)
+    impostors.close()
+    with impostors.changed:
+        for (node, name), own in impostors.attempts.items():
+            answers[node].setdefault("attempts", {})[name] = list(own)
+    return answers
+
+
+def main() -> None:
+    """Read the task, do it, print what happened."""
+    task = Path(sys.argv[1])
+    print(json.dumps(run(json.loads(task.read_text()), task.parent)))
+
+
+if __name__ == "__main__":
+    main()
