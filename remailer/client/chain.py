@@ -102,7 +102,7 @@ def header_block(lines: Sequence[tuple[str, str]]) -> bytes:
 
 
 def wrap(hops: Sequence[Peer], letter: bytes) -> bytes:
-    """Armour for the first hop: `letter` sealed for the last, that for the one before, and so on."""
+    """Armour for the first hop: `letter` sealed for the last, that for the one before, and on."""
     sealed = openpgp.seal(letter, hops[-1].openpgp)
     for hop, following in zip(hops[-2::-1], hops[:0:-1], strict=True):
         sealed = openpgp.seal(_to(following.address) + ENCRYPTED + sealed, hop.openpgp)

@@ -1,4 +1,4 @@
-"""A reply block: a chain back to an address; whoever holds the block can use it without learning it.
+"""A reply block: a chain back to an address, usable by whoever holds it, who doesn't learn it.
 
 How the bytes of an answer arrive: an answer is the block, up to the line end of its last line
 (`-----END PGP MESSAGE-----`), and directly after that the text. Each remailer appends all that
@@ -34,7 +34,7 @@ def make(directory: Directory, hops: Sequence[str], address: str, subject: str =
 
 
 def answer(directory: Directory, first: str, block: bytes, text: bytes) -> Submission:
-    """A text (LF or CRLF; ASCII or UTF-8) for whoever made the block, to its remailer named `first`.
+    """A text (LF or CRLF; ASCII or UTF-8) for the block's maker, to its first remailer's name.
 
     Raises ChainError.
     """
