@@ -174,6 +174,19 @@ def test_what_fails_is_named_with_its_kind_and_where_it_was_found() -> None:
     assert "\u202e" not in shown
 
 
+def test_each_failure_is_one_line_however_long_the_evidence() -> None:
+    long = tuple(
+        replace(f, evidence=(Evidence("frame 7", "x" * 500),)) if f.evidence else f
+        for f in CLEAR.findings
+    )
+    lines = printed(replace(CLEAR, findings=long), 80).splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(" ✗ link-encrypted  all"))
+    # the claim's second mention is the head of its unfolded rows
+    start = next(i for i in range(start + 1, len(lines)) if lines[i].startswith(" ✗ link-encry"))
+    assert [line.split()[0] for line in lines[start + 1 : start + 5]] == ["✗", "✗", "✗", "…"]
+    assert all(line.endswith("…") for line in lines[start + 1 : start + 4])
+
+
 def test_what_is_open_says_why_and_what_to_do() -> None:
     shown = " ".join(printed(OPEN, 80).split())
     assert "? alpha open the control was not found: the node's own mail" in shown
