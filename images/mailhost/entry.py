@@ -79,9 +79,10 @@ def main() -> None:
         set_up(environ["MAILHOST_DOMAIN"], environ["MAILHOST_NAME"], environ["RESOLVER"])
     except KeyError as missing:
         sys.exit(f"mailhost: {missing.args[0]} is not set")
+    # Postfix's master itself: `postfix start-fg` first checks for seconds what the build has checked.
     servers = [
+        subprocess.Popen(["/usr/lib/postfix/sbin/master", "-s"], start_new_session=True),
         subprocess.Popen(["dovecot", "-F"]),
-        subprocess.Popen(["postfix", "start-fg"]),
     ]
     try:
         wait_until_ready(servers)
