@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAILHOST_CAPS = (
     "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT",
 )  # fmt: skip
-WITNESS_CAPS = ("DAC_OVERRIDE", "DAC_READ_SEARCH", "SYS_PTRACE")
+WITNESS_CAPS = ("DAC_READ_SEARCH", "SYS_PTRACE")
 
 
 def render(topology: Topology) -> str:

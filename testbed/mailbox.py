@@ -80,7 +80,10 @@ class Mailboxes:
             box.close()
 
     def collect(
-        self, letters: Iterable[Letter], within: float, note: Callable[[int], None]
+        self,
+        letters: Iterable[Letter],
+        within: float,
+        note: Callable[[int], object] = lambda arrived: None,
     ) -> list[Letter]:
         """Read until every letter has arrived or `within` seconds are over; those that have not."""
         by_recipient = {letter.recipient: letter for letter in letters}

@@ -7,7 +7,6 @@ CLAIM, KIND, GRADE = "spool-sealed", "spool", "technical"
 CLAIMS = {CLAIM, "silent-volume"}
 
 
-
 class NoCipher:
     """Encrypts nothing; 16 zeros stand for the tag."""
 

@@ -1,0 +1,59 @@
+"""Claim `delivered`: every mail through a node arrives exactly once, byte for byte. No I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from testbed.topology import Topology
+from testbed.traffic import Letter, body_of
+from testbed.verdict import Control, Evidence, Finding, judge
+
+
+def findings(topology: Topology, letters: Sequence[Letter]) -> list[Finding]:
+    """A row a node, from the letters whose path goes through it."""
+    direct = [letter for letter in letters if letter.kind == "direct"]
+    rows = []
+    for node in topology.remailers:
+        through = [letter for letter in letters if node.name in letter.path]
+        rows.append(
+            judge(
+                "delivered",
+                node.name,
+                looked_at=f"{len(through)} mails of {_sizes(through)}, read back over IMAP",
+                controls=[
+                    Control(
+                        "an ordinary mail between the two mail hosts arrives whole",
+                        bool(direct) and all(letter.whole for letter in direct),
+                        f"{sum(letter.whole for letter in direct)} of {len(direct)} letters",
+                    ),
+                    Control("mail went through the node", bool(through), f"{len(through)} letters"),
+                ],
+                evidence=_troubles(through),
+                kind="mail",
+            )
+        )
+    return rows
+
+
+def _sizes(letters: Sequence[Letter]) -> str:
+    sizes = [len(letter.body) for letter in letters] or [0]
+    return f"{min(sizes) / 1000:.0f} to {max(sizes) / 1000:.0f} KB"
+
+
+def _troubles(letters: Sequence[Letter]) -> Iterator[Evidence]:
+    for letter in letters:
+        where = f"letter {letter.number} ({letter.kind}, {' > '.join(letter.path)})"
+        if not letter.delivered:
+            yield Evidence(where, f"never arrived at {letter.recipient}")
+        elif len(letter.delivered) > 1:
+            yield Evidence(where, f"arrived {len(letter.delivered)} times")
+        elif not letter.whole:
+            yield Evidence(where, _difference(letter.body, body_of(letter.delivered[0])))
+
+
+def _difference(sent: bytes, got: bytes) -> str:
+    """Where two bodies part, in a few words."""
+    at = next((i for i, (a, b) in enumerate(zip(sent, got, strict=False)) if a != b), None)
+    if at is None:
+        return f"{len(sent)} bytes were sent, {len(got)} arrived"
+    return f"byte {at} of {len(sent)}: sent {sent[at : at + 20]!r}, got {got[at : at + 20]!r}"
