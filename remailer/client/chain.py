@@ -103,10 +103,17 @@ def header_block(lines: Sequence[tuple[str, str]]) -> bytes:
 
 def wrap(hops: Sequence[Peer], letter: bytes) -> bytes:
     """Armour for the first hop: `letter` sealed for the last, that for the one before, and on."""
-    sealed = openpgp.seal(letter, hops[-1].openpgp)
+    sealed = _seal(letter, hops[-1])
     for hop, following in zip(hops[-2::-1], hops[:0:-1], strict=True):
-        sealed = openpgp.seal(_to(following.address) + ENCRYPTED + sealed, hop.openpgp)
+        sealed = _seal(_to(following.address) + ENCRYPTED + sealed, hop)
     return sealed
+
+
+def _seal(plaintext: bytes, hop: Peer) -> bytes:
+    try:
+        return openpgp.seal(plaintext, hop.openpgp)
+    except ChainError as error:
+        raise ChainError(f"{hop.name}: {error}") from None
 
 
 def _to(recipients: str) -> bytes:

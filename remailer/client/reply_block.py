@@ -34,9 +34,9 @@ def make(directory: Directory, hops: Sequence[str], address: str, subject: str =
 
 
 def answer(directory: Directory, first: str, block: bytes, text: bytes) -> Submission:
-    """A text (LF or CRLF; ASCII or UTF-8) for the block's maker, to its first remailer's name.
+    """A text for whoever made the block, to be mailed to its first remailer, named `first`.
 
-    Raises ChainError.
+    The text has LF or CRLF and is ASCII or UTF-8. Raises ChainError.
     """
     (peer,) = chain.route(directory, [first])
     block = canonical(block).strip()
