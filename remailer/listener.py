@@ -1,0 +1,252 @@
+"""The listener: SMTP as a server (RFC 5321), on port 25 for anybody and on the link port for peers.
+
+The rule: 250 after the data means that the mail is durable. Nothing about the peer is kept: not
+its address, nor what it calls itself, nor the envelope sender, which is read and forgotten.
+
+aiosmtpd does the talking. What of it is not for us is replaced here: its end of data (lone CR or
+LF, endless lines and endless mails are ours to judge), its address parser, VRFY and HELP, which
+repeat what they are told, AUTH and STARTTLS, its one time-out, and replies that describe an
+exception. It logs peers and addresses at every step: `silence` sees to that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from remailer.message import MAX_MAIL
+from remailer.spool import SpoolFull
+
+MAX_CONNECTIONS = 100
+MAX_STRANGERS = 80
+"""Connections to port 25 at a time; the rest of MAX_CONNECTIONS is kept for the link port."""
+IDLE_SECONDS = 60.0
+CONNECTION_SECONDS = 600.0
+MAX_LINE = 998
+"""Bytes of a line without its CRLF (RFC 5321, 4.5.3.1.6)."""
+LOCAL_PARTS = ("remailer", "postmaster", "abuse")
+"""Mail to the last two is accepted (RFC 5321, 4.5.1; RFC 2142) and read like any other."""
+
+_COMMANDS = ("HELO", "EHLO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "VRFY", "HELP")
+_CHUNK = 65_536
+_END = b"\r\n.\r\n"
+_MOST_DATA = MAX_MAIL + MAX_MAIL // 2
+"""Bytes of DATA that are kept: doubled dots count too, at most one in four bytes."""
+_LINES = re.compile(rb"(?:[^\n]{0,%d}+\n)*+" % (MAX_LINE + 1))
+"""Possessive, so that no input takes more than linear time."""
+_PATH = re.compile(r"<(?:@[^<>\s:]+:)?((?:\"(?:[^\"\\]|\\.)*\"|[^<>\s\"@]+)(?:@[^<>\s]+)?|)>(.*)")
+
+Accept = Callable[[bytes], Awaitable[None]]
+"""Makes a mail durable; raises SpoolFull."""
+
+
+@dataclass
+class Gate:
+    """How many connections are open, of how many."""
+
+    most: int
+    open: set[Door] = field(default_factory=set)
+
+    def close(self) -> None:
+        """Hang up on everybody."""
+        for door in tuple(self.open):
+            door.abort()
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The handler that aiosmtpd asks: whose mail is taken, and where it goes."""
+
+    domain: str
+    accept: Accept
+
+    async def handle_EHLO(
+        self, door: Door, session: Session, envelope: Envelope, name: str, replies: list[str]
+    ) -> list[str]:
+        """What we can do; what the client calls itself is not kept."""
+        session.host_name = "-"
+        return [f"250-{self.domain}", "250-8BITMIME", f"250 SIZE {MAX_MAIL}"]
+
+    async def handle_HELO(self, door: Door, session: Session, envelope: Envelope, name: str) -> str:
+        """The same for old clients."""
+        session.host_name = "-"
+        return f"250 {self.domain}"
+
+    async def handle_MAIL(
+        self, door: Door, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Anybody may send; who it is is not kept."""
+        envelope.mail_from = "-"
+        return "250 2.1.0 OK"
+
+    async def handle_RCPT(
+        self, door: Door, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Only this remailer's own addresses."""
+        local, at, domain = address.rpartition("@")
+        if not at:
+            local, domain = domain, self.domain if domain.lower() == "postmaster" else ""
+        if domain.lower() != self.domain:
+            return "550 5.7.1 Relaying denied"
+        if local.lower() not in LOCAL_PARTS:
+            return "550 5.1.1 No such address here"
+        envelope.rcpt_tos = ["-"]
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, door: Door, session: Session, envelope: Envelope) -> str:
+        """Say 250 when it is durable, and not before."""
+        mail, envelope.content = envelope.content, None
+        assert isinstance(mail, bytes)
+        try:
+            # Shielded: what is committed goes on its way, also when the client hangs up meanwhile.
+            await asyncio.shield(asyncio.ensure_future(self.accept(mail)))
+        except SpoolFull:
+            return "452 4.3.1 Insufficient system storage"
+        return "250 2.0.0 OK"
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Whatever it was, the client learns nothing of it."""
+        return "451 4.3.0 Try again later"
+
+
+class Door(SMTP):
+    """One connection."""
+
+    line_length_limit = _CHUNK
+
+    def __init__(
+        self, desk: Desk, gate: Gate, admit: Callable[[asyncio.BaseTransport], bool]
+    ) -> None:
+        # aiosmtpd shares this table between all connections; ours is the connection's own.
+        self.command_size_limits = defaultdict(lambda: self.command_size_limit)
+        super().__init__(
+            desk,
+            data_size_limit=MAX_MAIL,
+            hostname=desk.domain,
+            ident="ESMTP",
+            timeout=IDLE_SECONDS,
+            loop=asyncio.get_running_loop(),
+        )
+        self._smtp_methods = {name: self._smtp_methods[name] for name in _COMMANDS}
+        self._gate = gate
+        self._admit = admit
+        self._in_data = False
+        self._end_of_time: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, or hang up: not a peer's, or one too many."""
+        assert isinstance(transport, asyncio.Transport)
+        if not self._admit(transport):
+            transport.abort()
+        elif len(self._gate.open) >= self._gate.most:
+            transport.write(b"421 4.3.2 Too many connections\r\n")
+            transport.close()
+        else:
+            self._gate.open.add(self)
+            self._end_of_time = self.loop.call_later(CONNECTION_SECONDS, self.abort)
+            super().connection_made(transport)
+            if self.session is not None:
+                self.session.peer = None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget the connection."""
+        if self in self._gate.open:
+            self._gate.open.discard(self)
+            if self._end_of_time:
+                self._end_of_time.cancel()
+            super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a mail keep the connection alive; bytes of half a command don't."""
+        if self in self._gate.open:
+            if self._in_data:
+                self._reset_timeout()
+            super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """The client has nothing more to say."""
+        return bool(super().eof_received()) if self in self._gate.open else None
+
+    def abort(self) -> None:
+        """Hang up at once, also on those who don't read."""
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+
+    def _timeout_cb(self) -> None:
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.write(b"421 4.4.2 Idle for too long\r\n")
+            self.transport.close()
+            self.loop.call_later(5, self.abort)
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """`<address> parameters`; the empty address is `<>`, (None, None) is a syntax error."""
+        found = _PATH.fullmatch(arg.strip())
+        return (found[1] or "<>", found[2].strip()) if found else (None, None)
+
+    async def smtp_VRFY(self, arg: str) -> None:
+        """Tell nothing (RFC 5321, 7.3)."""
+        await self.push("252 2.5.0 Send mail to find out")
+
+    async def smtp_HELP(self, arg: str) -> None:
+        """Tell what everybody knows."""
+        await self.push("214 2.0.0 RFC 5321")
+
+    async def smtp_DATA(self, arg: str | None) -> None:
+        """Read a mail up to CRLF . CRLF, which nothing else stands for, and hand it in."""
+        envelope = self.envelope
+        assert envelope is not None
+        if not envelope.rcpt_tos:
+            await self.push("503 5.5.1 RCPT first")
+        elif arg:
+            await self.push("501 5.5.4 Syntax: DATA")
+        else:
+            await self.push("354 End data with <CR><LF>.<CR><LF>")
+            self._in_data = True
+            data = await self._read_data()
+            self._in_data = False
+            self.envelope = Envelope()
+            mail = None if data is None else data[:-3].replace(b"\r\n.", b"\r\n")[2:]
+            del data
+            refusal = _refusal(mail)
+            if refusal is None:
+                envelope.content = mail
+                del mail
+                refusal = await self.event_handler.handle_DATA(self, self.session, envelope)
+            await self.push(refusal)
+
+    async def _read_data(self) -> bytes | None:
+        """All data with its end, after a CRLF of our own, so that every line follows one.
+
+        None if it is far too much: it is read to its end all the same (RFC 5321, 4.2.5).
+        """
+        self._reader._buffer[:0] = b"\r\n"  # type: ignore[attr-defined]
+        parts: list[bytes] = []
+        size = 0
+        ended = False
+        while not ended:
+            try:
+                part, ended = await self._reader.readuntil(_END), True
+            except asyncio.LimitOverrunError as error:
+                part = await self._reader.read(error.consumed)
+            size += len(part)
+            if size > _MOST_DATA:
+                parts.clear()
+            else:
+                parts.append(part)
+        return b"".join(parts) if size <= _MOST_DATA else None
+
+
+def _refusal(mail: bytes | None) -> str | None:
+    """Why a mail can't be taken: byte for byte holds only for clean mail (RFC 5321, 2.3.8)."""
+    if mail is None or len(mail) > MAX_MAIL:
+        return "552 5.3.4 Message too big"
+    if b"\0" in mail or not mail.count(b"\r") == mail.count(b"\n") == mail.count(b"\r\n"):
+        return "554 5.6.0 NUL, or CR and LF apart from each other"
+    if not _LINES.fullmatch(mail):
+        return "554 5.6.0 Line longer than 998 bytes"
+    return None
