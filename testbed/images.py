@@ -53,7 +53,10 @@ RECIPES = {
         Recipe("remailer", {"remailer": "remailer"}, lock="requirements/node.txt"),
         Recipe(
             "witness",
-            {"agent.py": "testbed/witness/agent.py", "canary.py": "testbed/wire/canary.py"},
+            {
+                "testbed/witness/agent": "testbed/witness/agent",
+                "testbed/wire/canary.py": "testbed/wire/canary.py",
+            },
         ),
         Recipe("sniffer"),
         Recipe("dns"),
