@@ -1,4 +1,4 @@
-"""The prober's keys and directory entries: one honest peer, and the impostors. Nothing here does I/O.
+"""The prober's keys and directory entries: an honest peer, and impostors. Nothing here does I/O.
 
 The prober is in the web's directory like any remailer, under several names: so a node has a pinned
 key for each of them, and what it does when another key is shown can be tried.

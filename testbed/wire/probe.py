@@ -10,7 +10,7 @@ import io
 import json
 import random
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from remailer.directory import Directory
 from testbed.engine import refused
 from testbed.errors import DockerError
 from testbed.topology import PROBE_PORT, Topology
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Control, Finding, judge
 from testbed.wire.identities import (
     FRIEND,
     IMPOSTORS,
@@ -37,28 +37,16 @@ from testbed.wire.identities import (
     identities,
     key_pem,
 )
+from testbed.wire.probe_verdict import ATTEMPTS, FRIENDLY, findings
 
 if TYPE_CHECKING:
     from testbed.web import Web
 
-__all__ = ["Prober", "findings", "identities", "task_of"]
+__all__ = ["Prober", "identities", "lookalikes", "task_of"]
 
-ATTEMPTS = 2
-"""How often a node must have come to an impostor before the right key is shown: a node that falls
-back to something weaker does so when it tries again."""
 WITHIN = 30.0
 """Seconds for everything."""
 
-STRANGERS = {
-    "none": "no certificate",
-    "stranger": "a stranger's certificate",
-    "swapped": "another key under a peer's name",
-    "lapsed": "a pinned certificate that expired",
-    "old": "a pinned key, TLS 1.2",
-    "clear": "no TLS",
-}
-"""What is tried at each node's link port, and must be refused."""
-_FRIEND = "friend"
 _AGENT = Path(__file__).with_name("probe_agent.py")
 
 
@@ -79,7 +67,7 @@ def task_of(
     friend = {"clear": True} if topology.link.value == "smtp" else {"pem": f"{FRIEND}.pem"}
     faces = {
         node.name: {
-            _FRIEND: friend,
+            FRIENDLY: friend,
             "none": {},
             "stranger": {"pem": f"{STRANGER}.pem"},
             "swapped": {"pem": f"like-{_other(topology, node.name)}.pem"},
@@ -153,104 +141,6 @@ def _mail(to: str, impostor: str, mark: str) -> str:
         f"Message-ID: <{mark}@prober.remailer.test>\r\n\r\n"
         f"::\r\nAnon-To: remailer@{impostor}.remailer.test\r\n\r\n{mark}\r\n"
     )
-
-
-# -- what it means --------------------------------------------------------------------------------
-
-
-def findings(
-    topology: Topology, answers: Mapping[str, Any], marks: Mapping[str, str]
-) -> list[Finding]:
-    """The rows link-refuses and link-pinned of every node, from what the agent saw. Pure.
-
-    A node that the agent says nothing of is inconclusive.
-    """
-    nodes = [node.name for node in topology.remailers]
-    encrypted = topology.link.value == "tls"
-    return [_refuses(name, answers.get(name, {})) for name in nodes] + [
-        _pinned(name, answers.get(name, {}), marks, encrypted=encrypted) for name in nodes
-    ]
-
-
-def _refuses(node: str, answer: Mapping[str, Any]) -> Finding:
-    knocks: Mapping[str, Mapping[str, str]] = answer.get("knocks", {})
-    bad = [
-        Evidence(f"link port, {what}", f"let in: {_line(knocks[name]['said'])}")
-        for name, what in STRANGERS.items()
-        if name in knocks and knocks[name]["said"]
-    ]
-    unclear = [
-        what for name, what in STRANGERS.items()
-        if not knocks.get(name, {}).get("end", "").startswith(("alert", "closed"))
-    ]  # fmt: skip
-    friend = knocks.get(_FRIEND, {"said": "", "end": "not tried"})
-    controls = (
-        Control(
-            "the same prober with a pinned key is let in",
-            friend["said"].startswith("220 ") and "\n250" in friend["said"],
-            _line(friend["said"]) or friend["end"],
-        ),
-        Control(
-            "every stranger got an answer: an alert or the end of the line",
-            not unclear,
-            f"none for {', '.join(unclear)}" if unclear else "",
-        ),
-    )
-    ends = sorted({knocks[name]["end"] for name in STRANGERS if name in knocks})
-    return judge(
-        "link-refuses", node,
-        looked_at=f"{len(STRANGERS)} strangers at its link port: {', '.join(ends) or 'no answer'}",
-        controls=controls, evidence=bad, kind="stranger",
-    )  # fmt: skip
-
-
-def _pinned(
-    node: str, answer: Mapping[str, Any], marks: Mapping[str, str], *, encrypted: bool
-) -> Finding:
-    bad: list[Evidence] = []
-    controls = []
-    refused_in_all = 0
-    for name, what in IMPOSTORS.items():
-        attempts = answer.get("attempts", {}).get(name, [])
-        bad += _handed_over(name, what, attempts, encrypted=encrypted)
-        tried = [a for a in attempts if not a["right"]]
-        refused_in_all += len([a for a in tried if not a["spoke"]])
-        arrived = [m for a in attempts if a["right"] and a["tls"] == "TLSv1.3" for m in a["mails"]]
-        mark = marks.get(f"{node}>{name}", "")
-        mine = [m for m in arrived if mark and f"\n{mark}" in m]
-        trouble = answer.get("submitted", {}).get(name, "")
-        controls.append(
-            Control(
-                f"{name}: tried, and with the pinned key the waiting mail arrives, once",
-                len(tried) >= ATTEMPTS and len(mine) == len(arrived) == 1,
-                trouble or f"{len(tried)} times, then {len(arrived)} mail",
-            )
-        )
-    return judge(
-        "link-pinned", node,
-        looked_at=f"{len(IMPOSTORS)} impostors, {refused_in_all} attempts ended without a word",
-        controls=controls, evidence=bad, kind="impostor",
-    )  # fmt: skip
-
-
-def _handed_over(
-    name: str, what: str, attempts: list[Mapping[str, Any]], *, encrypted: bool
-) -> Iterator[Evidence]:
-    """SMTP that an impostor was told, and mail that anybody was told outside TLS."""
-    for number, attempt in enumerate(attempts, 1):
-        clear = encrypted and attempt["right"] and not attempt["tls"] and attempt["spoke"]
-        if (attempt["right"] and not clear) or not attempt["spoke"]:
-            continue
-        shown = "no TLS" if clear else what
-        took = f"took {len(attempt['mails'])} mail, " if attempt["mails"] else ""
-        yield Evidence(f"{name}, attempt {number}", f"{took}{shown}: {_line(attempt['spoke'])}")
-
-
-def _line(text: str) -> str:
-    return " / ".join(text.split("\r\n")).strip(" /")[:100]
-
-
-# -- the container ---------------------------------------------------------------------------------
 
 
 class Prober:

@@ -89,7 +89,7 @@ def knock(host: str, port: int, files: Path, face: dict[str, Any]) -> dict[str, 
 
 
 class Impostors:
-    """Servers at the ports of several directory entries, each first with a face that is not its own."""
+    """Servers at the ports of directory entries, each first with a face that is not its own."""
 
     def __init__(self, task: dict[str, Any], files: Path) -> None:
         """Open the ports."""
@@ -224,10 +224,11 @@ def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
             for node, host in nodes.items()
             for name, face in task["faces"][node].items()
         }
-        answers = {
+        answers: dict[str, Any] = {
             node: {
                 "submitted": submitted[node].result(),
                 "knocks": {n: k.result() for (of, n), k in knocks.items() if of == node},
+                "attempts": {},
             }
             for node in nodes
         }
@@ -235,7 +236,7 @@ def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
     impostors.close()
     with impostors.changed:
         for (node, name), own in impostors.attempts.items():
-            answers[node].setdefault("attempts", {})[name] = list(own)
+            answers[node]["attempts"][name] = list(own)
     return answers
 
 
