@@ -1,0 +1,238 @@
+"""Delivery: when a mail is due it goes to its destination; each destination is served on its own.
+
+The rule: a mail leaves the spool only when somebody else answered 250 for it, refused it for ever,
+or its last day is over. How often something was tried is known to memory only. A destination that
+hangs holds up nobody else's mail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
+
+from remailer.exit import Undeliverable
+from remailer.link.smtp import Conversation, Outcome
+from remailer.seal import Leaving
+from remailer.spool import DAY, Spool, SpoolFull, Ticket
+
+FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0
+"""Seconds between attempts: doubled each time, with jitter."""
+GIVE_UP_DAYS = 4
+LINGER_SECONDS = 2.0
+"""How long a conversation waits for more mail before it says QUIT."""
+CONVERSATION_SECONDS = 300.0
+MOST_CONVERSATIONS = 4
+"""With one destination; another is begun for every so many mails that wait."""
+
+MOST_OPEN = 64
+"""Conversations at a time, with all destinations together."""
+
+Connect = Callable[[], Awaitable[Conversation]]
+
+
+def back_off(failures: int, rng: random.Random) -> float:
+    """Seconds until the next attempt, after so many failed ones."""
+    longest = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(failures - 1, 20))
+    return longest * rng.uniform(0.5, 1.0)
+
+
+class Deliveries:
+    """All mail that waits to leave: first for its time, then for its destination."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        route: Callable[[str], Connect],
+        rng: random.Random,
+        most: int = MOST_OPEN,
+    ) -> None:
+        """`route`: how to begin a conversation for a mail domain; `most`: how many at a time."""
+        self.spool = spool
+        self.rng = rng
+        self.slots = asyncio.Semaphore(most)
+        self._route = route
+        self._later: list[tuple[float, bytes, Ticket]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._destinations: dict[str, _Destination] = {}
+        self._failures: dict[bytes, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def schedule(self, tickets: Iterable[Ticket]) -> None:
+        """Let these leave when they are due."""
+        for ticket in tickets:
+            heapq.heappush(self._later, (ticket.due, ticket.id, ticket))
+        self._release()
+
+    def stop(self) -> None:
+        """Drop everything on the floor: it is in the spool."""
+        if self._timer:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    def _release(self) -> None:
+        """Hand over what is due, and wake up for what is next."""
+        now = time.time()
+        while self._later and self._later[0][0] <= now:
+            ticket = heapq.heappop(self._later)[2]
+            destination = self._destinations.get(ticket.domain)
+            if destination is None:
+                destination = _Destination(self, ticket.domain, self._route(ticket.domain))
+                self._destinations[ticket.domain] = destination
+            destination.add(ticket)
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._later:
+            # The wall clock may be set meanwhile: look again after ten minutes at the latest.
+            wait = min(self._later[0][0] - now, 600.0)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._release)
+
+    def defer(self, ticket: Ticket) -> None:
+        """Try this one again later."""
+        failures = self._failures[ticket.id] = self._failures.get(ticket.id, 0) + 1
+        due = time.time() + back_off(failures, self.rng)
+        self.schedule([Ticket(ticket.id, ticket.domain, due, ticket.until)])
+
+    def done(self, ticket: Ticket) -> None:
+        """This one is no longer ours."""
+        self._failures.pop(ticket.id, None)
+        self.start(self._delete(ticket.id))
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something until it ends or the node does."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _delete(self, id_: bytes) -> None:
+        failures = 0
+        while True:
+            try:
+                return await self.spool.delete(id_)
+            except SpoolFull:
+                failures += 1
+                await asyncio.sleep(back_off(failures, self.rng))
+
+    def forget(self, domain: str) -> None:
+        """A destination without mail is not remembered."""
+        self._destinations.pop(domain, None)
+
+
+class _Destination:
+    """One mail domain: the mails that are due for it, and the conversations with it."""
+
+    def __init__(self, all_: Deliveries, domain: str, connect: Connect) -> None:
+        self._all = all_
+        self._domain = domain
+        self._connect = connect
+        self._due: deque[Ticket] = deque()
+        self._more = asyncio.Event()
+        self._busy = 0
+        self._failures = 0
+        self._resting = False
+
+    def add(self, ticket: Ticket) -> None:
+        """One more mail is due."""
+        self._due.append(ticket)
+        self._more.set()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin as many conversations as the mails that wait are worth."""
+        while (
+            not self._resting
+            and self._busy < MOST_CONVERSATIONS
+            and len(self._due) > self._busy * MOST_CONVERSATIONS
+        ):
+            self._busy += 1
+            self._all.start(self._converse())
+        if not self._due and not self._busy and not self._resting:
+            self._all.forget(self._domain)
+
+    async def _converse(self) -> None:
+        try:
+            async with self._all.slots:
+                await self._hand_over(await self._connect())
+            self._failures = 0
+        except Undeliverable:
+            while self._due:
+                self._all.done(self._due.popleft())
+        except Exception:
+            # Whatever it was, the mail is safe and the next attempt may go better.
+            self._rest()
+        finally:
+            self._busy -= 1
+        self._begin()
+
+    def _rest(self) -> None:
+        """Leave the destination alone for a while."""
+        self._give_up_old()
+        if not self._resting:
+            self._failures += 1
+            self._resting = True
+            wait = back_off(self._failures, self._all.rng)
+            asyncio.get_running_loop().call_later(wait, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._begin()
+
+    async def _hand_over(self, conversation: Conversation) -> None:
+        """Give the other side what is due, until nothing is for a while."""
+        end = time.monotonic() + CONVERSATION_SECONDS
+        try:
+            while time.monotonic() < end and await self._wait():
+                ticket = self._due.popleft()
+                try:
+                    await self._attempt(conversation, ticket)
+                except BaseException:
+                    self._due.append(ticket)  # last: it may be the mail that breaks the line
+                    raise
+        except BaseException:
+            conversation.close()
+            raise
+        await conversation.end()
+
+    async def _wait(self) -> bool:
+        """Whether a mail is due, now or within LINGER_SECONDS."""
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not self._due:
+                    self._more.clear()
+                    await self._more.wait()
+        except TimeoutError:
+            return bool(self._due)
+        return True
+
+    async def _attempt(self, conversation: Conversation, ticket: Ticket) -> None:
+        entry = await self._all.spool.read(ticket.id)
+        if not isinstance(entry, Leaving):
+            return
+        if _too_old(ticket):
+            self._all.done(ticket)
+            return
+        outcome = await conversation.send(entry.recipient, entry.mail)
+        if outcome is Outcome.DEFERRED:
+            self._all.defer(ticket)
+        else:
+            self._failures = 0
+            self._all.done(ticket)
+
+    def _give_up_old(self) -> None:
+        for _ in range(len(self._due)):
+            ticket = self._due.popleft()
+            if _too_old(ticket):
+                self._all.done(ticket)
+            else:
+                self._due.append(ticket)
+
+
+def _too_old(ticket: Ticket) -> bool:
+    return ticket.until < int(time.time() // DAY)
