@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from types import FrameType
 
-GREETINGS = {25: b"220 ", 587: b"220 ", 143: b"* OK"}
 START_WITHIN = 30.0
 STOP_WITHIN = 1.5
 
@@ -29,7 +28,10 @@ def set_up(domain: str, name: str, resolver: str) -> None:
         sys.exit("mailhost: no /etc/dovecot/users: put the users' file in before the start")
     lines = users.read_text().splitlines()
     names = [line.partition(":")[0] for line in lines if line and not line.startswith("#")]
-    Path("/etc/postfix/users").write_text("".join(f"{user}@{domain} {user}\n" for user in names))
+    table = Path("/etc/postfix/users")
+    table.write_text("".join(f"{user}@{domain} {user}\n" for user in names))
+    for path in (main, table):
+        os.utime(path, (0, 0))  # Postfix waits 1.5 s for a fresh file to be finished
 
 
 def greets(port: int, greeting: bytes) -> bool:
@@ -41,16 +43,31 @@ def greets(port: int, greeting: bytes) -> bool:
         return False
 
 
-def wait_until_ready(servers: list[subprocess.Popen[bytes]]) -> None:
-    """Return when every port greets; exit when a server ends before, or time runs out."""
+def wait_for(port: int, greeting: bytes, server: subprocess.Popen[bytes]) -> None:
+    """Return when the port greets; exit when its server ends before, or time runs out."""
     deadline = time.monotonic() + START_WITHIN
-    for port, greeting in GREETINGS.items():
-        while not greets(port, greeting):
-            if any(server.poll() is not None for server in servers):
-                sys.exit("mailhost: Postfix or Dovecot has ended: see its log in /var/log")
-            if time.monotonic() > deadline:
-                sys.exit(f"mailhost: port {port} does not answer within {START_WITHIN:.0f} s")
-            time.sleep(0.02)
+    while not greets(port, greeting):
+        if server.poll() is not None:
+            sys.exit("mailhost: Postfix or Dovecot has ended: see its log in /var/log")
+        if time.monotonic() > deadline:
+            sys.exit(f"mailhost: port {port} does not answer within {START_WITHIN:.0f} s")
+        time.sleep(0.02)
+
+
+def run(servers: list[subprocess.Popen[bytes]]) -> None:
+    """Start both servers, and stay until one of them ends. `servers` is told what was started."""
+    # Dovecot first: submission without it fails, and Postfix then waits a minute to try again.
+    servers.append(dovecot := subprocess.Popen(["dovecot", "-F"]))
+    wait_for(143, b"* OK", dovecot)
+    # Its master itself: `postfix start-fg` first checks for seconds what the build has checked.
+    postfix = subprocess.Popen(["/usr/lib/postfix/sbin/master", "-s"], start_new_session=True)
+    servers.append(postfix)
+    for port in (25, 587):
+        wait_for(port, b"220 ", postfix)
+    print("mailhost: ready", flush=True)
+    # Orphans of both come to us, as process 1; any child's end wakes us.
+    while os.wait()[0] not in {server.pid for server in servers}:
+        pass
 
 
 def stop(servers: list[subprocess.Popen[bytes]]) -> None:
@@ -79,17 +96,9 @@ def main() -> None:
         set_up(environ["MAILHOST_DOMAIN"], environ["MAILHOST_NAME"], environ["RESOLVER"])
     except KeyError as missing:
         sys.exit(f"mailhost: {missing.args[0]} is not set")
-    # Postfix's master itself: `postfix start-fg` first checks for seconds what the build has checked.
-    servers = [
-        subprocess.Popen(["/usr/lib/postfix/sbin/master", "-s"], start_new_session=True),
-        subprocess.Popen(["dovecot", "-F"]),
-    ]
+    servers: list[subprocess.Popen[bytes]] = []
     try:
-        wait_until_ready(servers)
-        print("mailhost: ready", flush=True)
-        # Orphans of both come to us, as process 1; any child's end wakes us.
-        while os.wait()[0] not in {server.pid for server in servers}:
-            pass
+        run(servers)
         sys.exit("mailhost: Postfix or Dovecot has ended: see its log in /var/log")
     finally:
         stop(servers)
