@@ -96,7 +96,7 @@ def read(
     recipients = _judged(request.recipients, me)
     hashed = directives.hashed(text)
     fields, body = hashed if hashed is not None else ([], text)
-    headers = directives.outgoing_headers([*fields, *clear_headers])
+    headers, body = directives.outgoing_headers([*fields, *clear_headers]), outgoing.fit(body)
     return tuple(
         outgoing.write(recipient, headers, body, me=me, today=today, rng=rng)
         for recipient in recipients

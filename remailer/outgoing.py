@@ -31,8 +31,6 @@ _ATOM = r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
 
-_LONG_LINE = re.compile(rb"[^\r\n]{%d}(?=[^\r\n])" % MAX_LINE)
-
 
 @dataclass(frozen=True)
 class Outgoing:
@@ -57,6 +55,17 @@ def canonical(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
 
 
+def fit(body: bytes) -> bytes:
+    """A canonical body as mail can carry it: lines over 998 bytes broken, the last one ended."""
+    lines = body.split(b"\r\n")
+    if lines[-1]:
+        lines.append(b"")
+    if max(map(len, lines)) > MAX_LINE:
+        starts = ((line, range(0, len(line) or 1, MAX_LINE)) for line in lines)
+        lines = [line[start : start + MAX_LINE] for line, all_of in starts for start in all_of]
+    return b"\r\n".join(lines)
+
+
 def message_id(address: str, rng: random.Random) -> str:
     """A Message-ID without its brackets: 128 random bits at the address's domain."""
     return f"{rng.getrandbits(128):032x}@{domain_of(address)}"
@@ -73,9 +82,8 @@ def write(
 ) -> Outgoing:
     """The mail to one recipient.
 
-    `headers` are whole lines without CRLF (a folded one is several), already judged; `body` has
-    CRLF line ends. Lines over 998 bytes are broken. Raises Dropped for NUL and for more than
-    MAX_MAIL bytes.
+    `headers` are whole lines without CRLF (a folded one is several), already judged; `body` is
+    canonical and fit. Raises Dropped for NUL and for more than MAX_MAIL bytes.
     """
     midnight = datetime.combine(today, time(), tzinfo=UTC)
     own = (
@@ -84,9 +92,6 @@ def write(
         f"Date: {format_datetime(midnight)}",
         f"Message-ID: <{message_id(me, rng)}>",
     )
-    if body and not body.endswith(b"\r\n"):
-        body += b"\r\n"
-    body = _LONG_LINE.sub(rb"\g<0>\r\n", body)
     mail = b"\r\n".join([*(line.encode() for line in own), *headers, b"", body])
     if b"\0" in mail:
         raise Dropped("NUL")
