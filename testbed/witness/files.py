@@ -1,0 +1,213 @@
+"""Claims `silent-root`, `silent-tmpfs`, `silent-volume`: what a node left in its file systems.
+
+The agent walks every mount of every node and searches names and contents for marks; here it is
+judged what may be there. In memory: nothing. In volumes: the files declared below, without a mark.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
+from typing import Any
+
+from testbed.run import Run
+from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.wire.canary import Canaries
+from testbed.witness.inside import (
+    KEYS,
+    SPOOL,
+    TROUBLE,
+    Answer,
+    ask,
+    excerpt,
+    reason,
+    some,
+    unseen,
+)
+
+DECLARED = {
+    SPOOL: frozenset({"spool.db", "spool.db-wal", "spool.db-shm"}),
+    KEYS: frozenset({"identity.json", "openpgp.key", "link.key", "link.crt", "spool.secret"}),
+}
+"""The volumes of a node, and every file that may be in them."""
+
+DEVICES = frozenset({"full", "null", "random", "tty", "urandom", "zero", "console"})
+LINKS = {
+    "core": "/proc/kcore", "fd": "/proc/self/fd", "ptmx": "pts/ptmx", "stderr": "/proc/self/fd/2",
+    "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+}  # fmt: skip
+"""What Docker puts into every container's /dev."""
+
+MAIL_LOG = "/var/log/mail.log"
+"""Where an ordinary mail host logs."""
+
+_CHANGES = ("changed", "added", "deleted")
+"""What the numbers in a docker diff mean."""
+
+Diff = list[dict[str, Any]] | str
+"""A docker diff, or why there is none."""
+
+
+def findings(run: Run) -> list[Finding]:
+    """Three rows a node."""
+    topology = run.web.topology
+    nodes = [node.name for node in topology.remailers]
+    hosts = [host.name for host in topology.mailhosts]
+    token = Canaries.new(random.SystemRandom()).prefix
+    with ThreadPoolExecutor(4) as pool:
+        diffs = pool.map(lambda name: _diff(run, name), [*nodes, *hosts])
+        answers = ask(run, "look", nodes, prefix=run.canaries.prefix, token=token)
+        told = dict(zip([*nodes, *hosts], diffs, strict=True))
+    controls = [_logged(host, told[host]) for host in hosts]
+    rows = []
+    for node in nodes:
+        answer = answers[node]
+        rows.append(root_row(node, told[node], answer, controls))
+        rows += [tmpfs_row(node, answer), volume_row(node, answer)]
+    return rows
+
+
+def _diff(run: Run, service: str) -> Diff:
+    """The docker diff of a service, without the mount points that Docker itself made."""
+    try:
+        container = run.web.container(service)
+        points = [PurePosixPath(mount["Destination"]) for mount in container.attrs["Mounts"]]
+        return [
+            change
+            for change in container.diff() or []
+            if change["Kind"] > 1 or not _leads_to(PurePosixPath(change["Path"]), points)
+        ]
+    except TROUBLE as error:
+        return reason(error)
+
+
+def _leads_to(path: PurePosixPath, points: Iterable[PurePosixPath]) -> bool:
+    return any(point.is_relative_to(path) for point in points)
+
+
+def _logged(host: str, diff: Diff) -> Control:
+    there = any(change["Path"] == MAIL_LOG for change in diff if not isinstance(change, str))
+    return Control(f"docker diff of {host} shows its log", there, MAIL_LOG if there else str(diff))
+
+
+def root_row(node: str, diff: Diff, answer: Answer, controls: Sequence[Control]) -> Finding:
+    """silent-root: nothing in docker diff, and a root that can't be written to."""
+    if isinstance(diff, str):
+        return unseen("silent-root", node, diff)
+    if "why" in answer:
+        return unseen("silent-root", node, answer["why"])
+    return judge(
+        "silent-root",
+        node,
+        looked_at=f"docker diff: {len(diff)} changes; root file system {answer['root']['fstype']}",
+        controls=[
+            Control("mounted read-only, seen from outside", bool(answer["root"]["read_only"])),
+            *controls,
+        ],
+        evidence=some(
+            [Evidence(f"docker diff: {c['Path']}", _CHANGES[int(c["Kind"])]) for c in diff]
+        ),
+        kind="root",
+    )
+
+
+def tmpfs_row(node: str, answer: Answer) -> Finding:
+    """silent-tmpfs: no file in memory but Docker's own devices."""
+    return _row("silent-tmpfs", "tmpfs", node, answer, _in_memory)
+
+
+def volume_row(node: str, answer: Answer) -> Finding:
+    """silent-volume: no file on disk but the declared ones, and no mark in any."""
+    return _row("silent-volume", "volume", node, answer, _on_disk)
+
+
+def _row(claim: str, kind: str, node: str, answer: Answer, evidence: Any) -> Finding:
+    if "why" in answer:
+        return unseen(claim, node, answer["why"])
+    where = {"silent-tmpfs": "tmpfs", "silent-volume": "disk"}[claim]
+    mounts = [mount for mount in answer["mounts"] if mount["kind"] == where]
+    files = sum(len(mount.get("entries", ())) for mount in mounts)
+    size = sum(mount.get("bytes", 0) for mount in mounts)
+    return judge(
+        claim,
+        node,
+        looked_at=f"{len(mounts)} mounts, {files} names, {size:,} bytes",
+        controls=[control for mount in mounts for control in _controls(mount)],
+        evidence=some([found for mount in mounts for found in evidence(mount)]),
+        kind=kind,
+    )
+
+
+def _controls(mount: Answer) -> Iterator[Control]:
+    """The twin of one mount: a file put there was found, or files that had to be there were."""
+    point = mount["point"]
+    if why := mount.get("why"):
+        yield Control(f"{point} can be looked through", False, why)
+    elif "control" in mount:
+        yield Control(f"a file put into {point} is found", bool(mount["control"]), point)
+    elif mount["folder"] and mount["fstype"] != "mqueue":
+        files = [e["path"] for e in mount["entries"] if e["kind"] == "file" and e["size"]]
+        yield Control(f"the files in {point} are found", bool(files), files[0] if files else "")
+
+
+def _in_memory(mount: Answer) -> Iterator[Evidence]:
+    for entry in mount.get("entries", ()):
+        if entry["hits"] or entry["attributes"] or not _usual(mount, entry):
+            yield from _told(entry)
+
+
+def _usual(mount: Answer, entry: Answer) -> bool:
+    """Docker's own: devices and links of /dev, links between cgroups, covers over secrets."""
+    folder, _, name = entry["path"].rpartition("/")
+    if not mount["folder"]:
+        return bool(entry["kind"] == "device")
+    if folder == "/dev":
+        device = entry["kind"] == "device" and name in DEVICES
+        return device or (entry["kind"] == "link" and entry["target"] == LINKS.get(name))
+    return bool(folder == "/sys/fs/cgroup" and entry["kind"] == "link" and entry["uid"] == 0)
+
+
+def _on_disk(mount: Answer) -> Iterator[Evidence]:
+    for entry in mount.get("entries", ()):
+        if entry["hits"] or not _declared(mount, entry):
+            yield from _told(entry)
+
+
+def _declared(mount: Answer, entry: Answer) -> bool:
+    """A file that may be there; what the node can't write to is judged by marks alone."""
+    names = DECLARED.get(mount["point"])
+    if names is None:
+        return not (mount["writable"] and mount["folder"])
+    name = entry["path"].removeprefix(mount["point"] + "/")
+    return entry["kind"] == "file" and name in names and not entry["attributes"]
+
+
+def _told(entry: Answer) -> Iterator[Evidence]:
+    """What is told of one name: each mark in it, or itself."""
+    for hit in entry["hits"]:
+        where = f"{entry['path']}, {hit['place']}, byte {hit['offset']}"
+        yield Evidence(where, f"{hit['mark']} ({hit['form']}): {excerpt(hit['excerpt'])}")
+    if not entry["hits"]:
+        more = f", attributes {', '.join(entry['attributes'])}" if entry["attributes"] else ""
+        what = f"{entry['kind']} of {entry['size']} bytes, mode {entry['mode']}, uid {entry['uid']}"
+        yield Evidence(entry["path"], what + more)
+
+
+def dev_log(run: Run) -> dict[str, tuple[list[Evidence], list[Control]]]:
+    """For claim `silent-syslog`: what of a log is in each node's /dev, and the control of it."""
+    nodes = [node.name for node in run.web.topology.remailers]
+    return {name: judge_dev(answer) for name, answer in ask(run, "dev", nodes).items()}
+
+
+def judge_dev(answer: Answer) -> tuple[list[Evidence], list[Control]]:
+    """Sockets, pipes, plain files and anything called a log in a node's /dev."""
+    if "why" in answer:
+        return [], [Control("the node's /dev is looked at", False, answer["why"])]
+    control = Control("a socket put into its /dev is found", bool(answer["control"]), "/dev")
+    return [
+        Evidence(entry["path"], f"{entry['kind']} {entry['target']}".strip())
+        for entry in answer["entries"]
+        if entry["kind"] in {"socket", "fifo"} or "log" in entry["path"].rpartition("/")[2]
+    ], [control]
