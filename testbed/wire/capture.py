@@ -75,12 +75,15 @@ def parse_counts(said: str) -> dict[str, Counts]:
     """dumpcap's last words on stderr, by interface (what it says while it runs is passed over).
 
     `Packets received/dropped on interface 'br0': 17/0 (pcap:0/dumpcap:0/flushed:0/ps_ifdrop:0) ...`
+
+    Drops are the kernel's (pcap) and dumpcap's own. Its total also has what came after SIGINT
+    (flushed), which is later than the last marker; ps_ifdrop is the interface's own affair.
     """
     return {
-        match["name"]: Counts(int(match["received"]), int(match["dropped"]) + int(match["flushed"]))
+        match["name"]: Counts(int(match["received"]), int(match["pcap"]) + int(match["own"]))
         for match in re.finditer(
-            r"received/dropped on interface '(?P<name>[^']+)': (?P<received>\d+)/(?P<dropped>\d+)"
-            r" \([^)]*flushed:(?P<flushed>\d+)",
+            r"received/dropped on interface '(?P<name>[^']+)': (?P<received>\d+)/\d+"
+            r" \(pcap:(?P<pcap>\d+)/dumpcap:(?P<own>\d+)/",
             said,
         )
     }
