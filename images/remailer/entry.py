@@ -1,5 +1,7 @@
 #!/usr/bin/python3 -IB
 # -I: no variable of the environment (SSLKEYLOGFILE, PYTHON...) changes what a node does; -B: no file is written.
-from remailer.cli import main
+from remailer.__main__ import main
 
-main()
+# Worker processes import this file again, under another name.
+if __name__ == "__main__":
+    main()
