@@ -74,9 +74,10 @@ def _diff(run: Run, service: str) -> Diff:
     try:
         container = run.web.container(service)
         points = [PurePosixPath(mount["Destination"]) for mount in container.attrs["Mounts"]]
+        changes: list[dict[str, Any]] = list(container.diff() or [])
         return [
             change
-            for change in container.diff() or []
+            for change in changes
             if change["Kind"] > 1 or not _leads_to(PurePosixPath(change["Path"]), points)
         ]
     except TROUBLE as error:
@@ -88,8 +89,11 @@ def _leads_to(path: PurePosixPath, points: Iterable[PurePosixPath]) -> bool:
 
 
 def _logged(host: str, diff: Diff) -> Control:
-    there = any(change["Path"] == MAIL_LOG for change in diff if not isinstance(change, str))
-    return Control(f"docker diff of {host} shows its log", there, MAIL_LOG if there else str(diff))
+    sought = f"docker diff of {host} shows its log"
+    if isinstance(diff, str):
+        return Control(sought, False, diff)
+    there = any(change["Path"] == MAIL_LOG for change in diff)
+    return Control(sought, there, MAIL_LOG if there else "")
 
 
 def root_row(node: str, diff: Diff, answer: Answer, controls: Sequence[Control]) -> Finding:
@@ -202,7 +206,7 @@ def dev_log(run: Run) -> dict[str, tuple[list[Evidence], list[Control]]]:
 
 
 def judge_dev(answer: Answer) -> tuple[list[Evidence], list[Control]]:
-    """Sockets, pipes, plain files and anything called a log in a node's /dev."""
+    """Sockets, pipes and anything called a log in a node's /dev."""
     if "why" in answer:
         return [], [Control("the node's /dev is looked at", False, answer["why"])]
     control = Control("a socket put into its /dev is found", bool(answer["control"]), "/dev")
