@@ -1,4 +1,4 @@
-"""A Debian root file system where no registry answers: mmdebstrap, fetched with apt, run on the host."""
+"""A Debian root file system where no registry answers: by mmdebstrap, fetched with apt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def root_tar(cache: Path) -> Path:
     """
     if not shutil.which("apt-get") or not shutil.which("dpkg"):
         raise DockerError(
-            f"base image: debian:{SUITE}-slim can't be pulled, and this host has no apt to make one: "
+            f"base image: debian:{SUITE}-slim can't be pulled, and no apt is here to make one: "
             "let Docker reach its registry, or docker load that image"
         )
     tools = _tools(cache / "bootstrap")

@@ -78,8 +78,11 @@ class Images:
     def tags(self) -> dict[str, str]:
         """Image name → the tag that this checkout's image has, built or not."""
         base = self._digest(RECIPES["base"], bootstrap.SUITE)
-        digests = {name: self._digest(recipe, base) for name, recipe in RECIPES.items()}
-        return {name: f"unlogged/{name}:{d[:12]}" for name, d in (digests | {"base": base}).items()}
+        digests = {
+            name: base if name == "base" else self._digest(recipe, base)
+            for name, recipe in RECIPES.items()
+        }
+        return {name: f"unlogged/{name}:{digest[:12]}" for name, digest in digests.items()}
 
     def ensure(
         self, names: Iterable[str] | None = None, progress: Progress = lambda _: None
@@ -188,10 +191,10 @@ class Images:
         return BOOTSTRAPPED
 
     def _pull(self) -> bool:
-        """Whether the registry gave the image; a registry that does not answer soon gives nothing."""
+        """Whether a registry gave the image. One that does not answer soon gives nothing."""
         try:
             with _patience(self.docker, PULL_PATIENCE):
-                self.docker.api.inspect_distribution(PULLED)
+                self.docker.images.get_registry_data(PULLED)
             self.docker.images.pull(PULLED)
         except (APIError, RequestException):
             return False

@@ -1,5 +1,10 @@
 #!/usr/bin/python3 -IB
-# -I: no variable of the environment (SSLKEYLOGFILE, PYTHON...) changes what a node does; -B: no file is written.
+"""The program `remailer`.
+
+-I: no variable of the environment (SSLKEYLOGFILE, PYTHON...) changes what a node does.
+-B: no compiled file is written.
+"""
+
 from remailer.__main__ import main
 
 # Worker processes import this file again, under another name.

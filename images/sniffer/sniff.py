@@ -1,5 +1,8 @@
 #!/usr/bin/python3 -IB
-"""sniff IFACE...: capture whole packets on all of these into /captures/web.pcapng, until SIGINT or SIGTERM."""
+"""sniff IFACE...: capture whole packets on all of these, until SIGINT or SIGTERM.
+
+Then dumpcap, which this becomes, tells how many it received and dropped, on stderr and in the file.
+"""
 
 import os
 import socket
@@ -21,6 +24,7 @@ def wait_for(interfaces: list[str]) -> None:
 
 
 def main() -> None:
+    """Become dumpcap."""
     interfaces = sys.argv[1:]
     if not interfaces:
         sys.exit("sniff: which interfaces? sniff IFACE...")
