@@ -15,12 +15,11 @@ import typer
 from remailer.errors import RemailerError
 from testbed import compose, engine
 from testbed.errors import TestbedError, UsageError, WebError
-from testbed.images import Images, remove_all
+from testbed.images import Images
 from testbed.report import files
 from testbed.report.progress import Progress
 from testbed.report.terminal import show
 from testbed.topology import Link, Topology
-from testbed.verify import verify_web
 from testbed.web import Web
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -146,6 +145,8 @@ def verify(
 
     Brings a web up if none is, and takes that one down again.
     """
+    from testbed.verify import verify_web
+
     docker, asked = engine.connect(), wanted()
     seed = _number("SEED", secrets.randbelow(10**6))
     with Progress() as progress:
@@ -193,8 +194,8 @@ def pictures() -> None:
 @app.command()
 def clean() -> None:
     """Remove the project's images."""
-    for tag in remove_all(engine.connect()):
-        print(f"removed {tag}")
+    count = Images(engine.connect(), CACHE).remove()
+    print(f"{count} images removed")
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
