@@ -29,7 +29,7 @@ from testbed.witness.inside import (
 
 DECLARED = {
     SPOOL: frozenset({"spool.db", "spool.db-wal", "spool.db-shm"}),
-    KEYS: frozenset({"identity.json", "openpgp.key", "link.key", "link.crt", "spool.secret"}),
+    KEYS: frozenset({"identity.json", "openpgp.asc", "link.key", "link.crt", "secret"}),
 }
 """The volumes of a node, and every file that may be in them."""
 

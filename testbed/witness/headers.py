@@ -21,7 +21,7 @@ ALLOWED = frozenset(
         "mime-version", "content-type", "content-transfer-encoding", "reply-to", "in-reply-to",
     }
 )  # fmt: skip
-"""What a delivered mail may have: what the recipient's host adds, the node's own, and `##` lines."""
+"""What may be there: what the recipient's host adds, what the node makes, and `##` lines."""
 
 RECIPIENTS_OWN = frozenset({"to", "delivered-to", "x-original-to", "received"})
 """Where the mark of the recipient's own address belongs."""
