@@ -5,29 +5,26 @@ out. So mails are peeled in processes with limits on memory, time and output; a 
 takes one mail with it. Each worker is a pool of its own: pebble gives up a pool, with all mails
 queued in it, when a worker dies idle. Workers are spawned, never forked: no thread's lock and no
 other mail's memory is copied into them, and they need no directory to write to. They are replaced
-now and then, so that freed memory goes. Nothing of them is ever printed, also when Rust aborts.
+now and then, so that freed memory goes. Nothing of them is ever printed, also when Rust aborts:
+they call silence.hush first, and from a node that has called it they inherit /dev/null anyway.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import logging
 import multiprocessing
-import os
 import random
 import resource
-import sys
-from collections.abc import Iterator
+import threading
+import time
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pebble import ProcessPool
 
-from remailer import message
-from remailer.errors import Dropped, RemailerError, SetupError
+from remailer import message, silence
+from remailer.errors import RemailerError, SetupError
 from remailer.message import MAX_MAIL, Outgoing
 from remailer.openpgp import Keyring
 
@@ -44,7 +41,9 @@ MAX_TASKS = 200
 START_SECONDS = 30.0
 """How long a worker may take to be ready."""
 
-_PR_SET_DUMPABLE = 4
+STOP_SECONDS = 0.4
+"""How long `stop` waits for workers to end; they are killed a little later if they are busy."""
+
 _ATTEMPTS = 3
 
 
@@ -90,14 +89,15 @@ class Peelers:
             for _ in range(_ATTEMPTS):
                 try:
                     future = pool.schedule(_peel, args=[raw], timeout=self._seconds)
-                except RuntimeError:  # its worker died idle: no fault of this mail
+                    async with asyncio.timeout(self._seconds + START_SECONDS):
+                        return await asyncio.wrap_future(future)
+                except (RuntimeError, BrokenProcessPool):
+                    # Its worker died idle, or before it took this mail: no fault of the mail's.
                     pool = self._replace(pool)
-                    continue
-                try:
-                    return await asyncio.wrap_future(future)
-                except BrokenProcessPool:  # it died before it took this mail
+                except Exception:
+                    # ProcessExpired or TimeoutError: it died of this mail, or hangs. It may have
+                    # died holding the pool's locks, so the pool goes with it.
                     pool = self._replace(pool)
-                except Exception:  # ProcessExpired, TimeoutError: it died of this mail
                     return ()
             raise RemailerError("peeling workers can't be started")
         finally:
@@ -108,11 +108,10 @@ class Peelers:
         await asyncio.to_thread(self._stop)
 
     def _start(self) -> None:
-        with _quiet():
-            pools = [self._new_pool() for _ in range(self._workers)]
-            ready = [pool.schedule(_ready) for pool in pools]
-            for future in ready:
-                future.result(timeout=START_SECONDS)
+        pools = [self._new_pool() for _ in range(self._workers)]
+        ready = [pool.schedule(_ready) for pool in pools]
+        for future in ready:
+            future.result(timeout=START_SECONDS)
         for pool in pools:
             self._idle.put_nowait(pool)
 
@@ -129,36 +128,24 @@ class Peelers:
 
     def _replace(self, pool: ProcessPool) -> ProcessPool:
         self._pools.discard(pool)
+        # In a thread that nobody waits for: the end of a broken pool can hang.
+        threading.Thread(target=_end, args=[pool], daemon=True).start()
         return self._new_pool()
 
     def _stop(self) -> None:
-        for pool in self._pools:
-            pool.stop()  # type: ignore[no-untyped-call]
-        for pool in self._pools:
-            pool.join()
+        ends = [threading.Thread(target=_end, args=[pool], daemon=True) for pool in self._pools]
         self._pools.clear()
+        for end in ends:
+            end.start()
+        deadline = time.monotonic() + STOP_SECONDS
+        for end in ends:
+            end.join(max(0.0, deadline - time.monotonic()))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Children started meanwhile (multiprocessing's resource tracker lives on) get /dev/null."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    _silence()
-    try:
-        yield
-    finally:
-        for at, descriptor in enumerate(kept, start=1):
-            os.dup2(descriptor, at)
-            os.close(descriptor)
-
-
-def _silence() -> None:
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.dup2(null, 2)
-    os.close(null)
+def _end(pool: ProcessPool) -> None:
+    """End a pool and its worker."""
+    pool.stop()  # type: ignore[no-untyped-call]
+    pool.join()
 
 
 # What follows runs in a worker.
@@ -168,16 +155,13 @@ _me: str
 
 
 def _limit_worker(secret_key: bytes, address: str) -> None:
-    """Make this process a worker: silent, limited, not to be traced or dumped, with the key."""
+    """Make this process a worker: silent, limited, not to be dumped, with the key."""
     global _keyring, _me
-    _silence()
-    logging.disable(logging.CRITICAL)
+    silence.hush()
     _keyring, _me = Keyring.load(secret_key), address
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + HEADROOM
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _ready() -> bool:
@@ -187,5 +171,7 @@ def _ready() -> bool:
 def _peel(raw: bytes) -> tuple[Outgoing, ...]:
     try:
         return peel(raw, _keyring, _me, today=datetime.now(UTC).date(), rng=random.SystemRandom())
-    except (Dropped, MemoryError):
+    except BaseException:
+        # Mostly Dropped. Whatever else this mail caused must neither pass for a fault of the pool
+        # nor carry a traceback to the parent.
         return ()

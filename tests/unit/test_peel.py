@@ -18,7 +18,7 @@ from remailer import openpgp
 from remailer.client import chain
 from remailer.errors import SetupError
 from remailer.message import MAX_MAIL
-from remailer.peel import Peelers
+from remailer.peel import MAX_TASKS, Peelers
 
 ME = address("alpha")
 HEAD = b"From: a@b.test\r\n\r\n::\r\nEncrypted: PGP\r\n\r\n"
@@ -146,10 +146,17 @@ async def test_workers_have_their_limits(peelers: Peelers) -> None:
         limits = (proc / "limits").read_text()
         assert "Max core file size        0                    0" in limits
         assert "unlimited" not in next(x for x in limits.splitlines() if "address space" in x)
-        assert (proc / "fd/1").readlink() == (proc / "fd/2").readlink() == Path("/dev/null")
+        assert {(proc / f"fd/{n}").readlink() for n in range(3)} == {Path("/dev/null")}
         assert secret not in (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()
         # Not dumpable: the kernel gives its /proc files to root.
         assert (proc / "fd").stat().st_uid == 0
+
+
+async def test_workers_are_replaced_now_and_then(peelers: Peelers) -> None:
+    before = workers_of(os.getpid())
+    outs = await asyncio.gather(*map(peelers.peel, [good()] * (2 * MAX_TASKS + 10)))
+    assert all(len(out) == 1 for out in outs)
+    assert not set(before) & set(workers_of(os.getpid()))
 
 
 async def test_a_key_that_isnt_one_is_told() -> None:
@@ -161,12 +168,15 @@ SILENT = """
 import asyncio, multiprocessing, os, sys
 from signal import SIGABRT, SIGKILL, SIGSEGV, SIGTERM
 from pathlib import Path
+from remailer import silence
 from remailer.peel import Peelers
 
 async def main():
+    voice = silence.Voice()
+    silence.hush()
     peelers = Peelers(Path(sys.argv[1]).read_bytes(), "remailer@alpha.remailer.test", workers=1)
     await peelers.start()
-    print("ready", flush=True)
+    voice.say("ready")
     good, bomb = (Path(path).read_bytes() for path in sys.argv[2:])
     outs = [await peelers.peel(good)]
     for signal in (SIGABRT, SIGSEGV, SIGTERM, SIGKILL):
