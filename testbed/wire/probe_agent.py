@@ -161,6 +161,7 @@ class Impostors:
     def close(self) -> None:
         """Close the ports."""
         for listening in self.sockets:
+            listening.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
             listening.close()
 
 
