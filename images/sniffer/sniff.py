@@ -11,6 +11,8 @@ import time
 
 CAPTURE = "/captures/web.pcapng"
 BUFFER_MIB = "64"
+QUEUE_BYTES = str(256 * 2**20)
+"""Between dumpcap's threads, one an interface, and the file: its own 1,000 packets overflow."""
 PATIENCE = 30.0
 
 
@@ -30,7 +32,7 @@ def main() -> None:
         sys.exit("sniff: which interfaces? sniff IFACE...")
     wait_for(interfaces)
     options = [word for name in interfaces for word in ("-i", name, "-B", BUFFER_MIB)]
-    os.execvp("dumpcap", ["dumpcap", *options, "-s", "0", "-w", CAPTURE])
+    os.execvp("dumpcap", ["dumpcap", *options, "-C", QUEUE_BYTES, "-s", "0", "-q", "-w", CAPTURE])
 
 
 main()
