@@ -149,3 +149,11 @@ def test_packages_depend_on_the_lock_and_the_machine(
     other_machine = wheels.digest(lock)
     lock.write_text("a==2\n")
     assert len({before, other_machine, wheels.digest(lock)}) == 3
+
+
+def test_remove_takes_only_ours_and_the_base_last(docker: MagicMock, tmp_path: Path) -> None:
+    held = ["unlogged/debian:trixie", "unlogged/base:1", "mine/dns:1", "unlogged/dns:1"]
+    docker.images.list.return_value = [MagicMock(tags=[tag]) for tag in held]
+    assert Images(docker, tmp_path).remove() == 3
+    removed = [call.args[0] for call in docker.images.remove.call_args_list]
+    assert removed == ["unlogged/dns:1", "unlogged/base:1", "unlogged/debian:trixie"]
