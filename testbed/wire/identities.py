@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from remailer.directory import Peer
-from testbed.topology import PROBE_PORT, Topology
+from testbed.topology import PROBE_PORT, Link, Topology
 
 FRIEND, LAPSED = "probe", "probe-lapsed"
 IMPOSTORS = {
@@ -58,7 +58,7 @@ def identities(topology: Topology, openpgp_armored: str) -> tuple[list[Peer], di
                 address=f"remailer@{name}.remailer.test",
                 hosts=(topology.prober,),
                 link_port=PROBE_PORT + index,
-                speaks=topology.link.value,
+                speaks=Link(topology.link).value,
                 certificates=tuple(c.decode() for c in (*pinned, shown[name])),
                 openpgp=openpgp_armored,
             )

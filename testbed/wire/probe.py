@@ -25,7 +25,7 @@ from docker.models.containers import Container
 from remailer.directory import Directory
 from testbed.engine import refused
 from testbed.errors import DockerError
-from testbed.topology import PROBE_PORT, Topology
+from testbed.topology import PROBE_PORT, Link, Topology
 from testbed.verdict import Control, Finding, judge
 from testbed.wire.identities import (
     FRIEND,
@@ -64,7 +64,7 @@ def task_of(
     nodes = topology.remailers
     marks = {f"{n.name}>{i}": f"probe{rng.getrandbits(64):016x}" for n in nodes for i in IMPOSTORS}
     ports = {peer.name: peer.link_port for peer in directory.remailers}
-    friend = {"clear": True} if topology.link.value == "smtp" else {"pem": f"{FRIEND}.pem"}
+    friend = {"clear": True} if topology.link == Link.SMTP else {"pem": f"{FRIEND}.pem"}
     faces = {
         node.name: {
             FRIENDLY: friend,

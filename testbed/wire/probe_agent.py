@@ -7,6 +7,7 @@ judged elsewhere: nothing here knows what should happen.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import smtplib
@@ -69,7 +70,8 @@ def knock(host: str, port: int, files: Path, face: dict[str, Any]) -> dict[str, 
             if not face.get("clear"):
                 line = client_context(files, face).wrap_socket(plain)
             with line:
-                line.sendall(f"EHLO {_ME}\r\nQUIT\r\n".encode())
+                with contextlib.suppress(BrokenPipeError):  # what it said before can still be read
+                    line.sendall(f"EHLO {_ME}\r\nQUIT\r\n".encode())
                 while data := line.recv(4096):
                     said += data
         end = "closed"

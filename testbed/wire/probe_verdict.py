@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from testbed.topology import Topology
+from testbed.topology import Link, Topology
 from testbed.verdict import Control, Evidence, Finding, judge
 from testbed.wire.identities import IMPOSTORS
 
@@ -33,7 +33,7 @@ def findings(
     A node that the agent says nothing of is inconclusive.
     """
     nodes = [node.name for node in topology.remailers]
-    encrypted = topology.link.value == "tls"
+    encrypted = topology.link == Link.TLS
     return [_refuses(name, answers.get(name, {})) for name in nodes] + [
         _pinned(name, answers.get(name, {}), marks, encrypted=encrypted) for name in nodes
     ]
