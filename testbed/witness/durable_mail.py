@@ -29,7 +29,7 @@ def main() -> None:
     """Talk to all nodes at once."""
     task = json.loads(sys.argv[1])
     with ThreadPoolExecutor(len(task["nodes"])) as pool:
-        said = pool.map(lambda to: send(*to, task), task["nodes"].values())
+        said = pool.map(lambda to: send(to[0], to[1], task), task["nodes"].values())
         print(json.dumps(dict(zip(task["nodes"], said, strict=True))))
 
 

@@ -151,7 +151,7 @@ def _controls(mount: Answer) -> Iterator[Control]:
         yield Control(f"{point} can be looked through", False, why)
     elif "control" in mount:
         yield Control(f"a file put into {point} is found", bool(mount["control"]), point)
-    elif mount["folder"] and mount["fstype"] != "mqueue":
+    elif mount["folder"] and mount["kind"] == "disk":
         files = [e["path"] for e in mount["entries"] if e["kind"] == "file" and e["size"]]
         yield Control(f"the files in {point} are found", bool(files), files[0] if files else "")
 

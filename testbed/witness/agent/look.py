@@ -46,10 +46,11 @@ def _told(mount: Mount) -> dict[str, Any]:
 
 
 def _mount(pid: int, mount: Mount, points: frozenset[str], marks: list[Canaries]) -> dict[str, Any]:
-    control: str | None = None
     try:
-        folder = stat.S_ISDIR(os.lstat(walk.inside(pid, mount.point)).st_mode)
-        if not (folder and mount.writable and mount.kind != "mqueue"):
+        mode = os.lstat(walk.inside(pid, mount.point)).st_mode
+        folder = stat.S_ISDIR(mode)
+        # Without any bit for writing not even root gets in (the old cgroups' folder of folders).
+        if not (folder and mode & 0o222 and mount.writable and mount.kind != "mqueue"):
             return {"folder": folder} | _searched(pid, mount, points, marks)
         text = f"a control of the witness: {marks[1].prefix}\n".encode()
         with walk.control_file(pid, mount, text) as control:
