@@ -47,6 +47,8 @@ def main() -> int:
                 send(payload, packet["to"], packet["port"], packet["source"])
             due = time.monotonic() + AGAIN
         if file.exists():
+            if file.stat().st_size < start:
+                start = 0  # the sniffer was started again, and has begun the file anew
             with file.open("rb") as stream:
                 stream.seek(start)
                 data = stream.read()
