@@ -2,30 +2,29 @@
 
 OpenPGP messages come from strangers, and the library that opens them has no limit on what comes
 out. So mails are peeled in processes with limits on memory, time and output; a worker that dies
-takes one mail with it. Each worker is a pool of its own: pebble gives up a pool, with all mails
-queued in it, when a worker dies idle. Workers are spawned, never forked: no thread's lock and no
-other mail's memory is copied into them, and they need no directory to write to. They are replaced
-now and then, so that freed memory goes. Nothing of them is ever printed, also when Rust aborts:
-they call silence.hush first, and from a node that has called it they inherit /dev/null anyway.
+takes one mail with it. Workers are spawned, never forked: no thread's lock and no other mail's
+memory is copied into them. All that joins them to the node is one pipe each: process pools of
+libraries have queues with named semaphores, which stay in /dev/shm and are torn when a worker
+dies. They are replaced now and then, so that freed memory goes. Nothing of them is ever printed,
+also when Rust aborts: they call silence.hush first, and inherit /dev/null from a node that has.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import random
 import resource
-import threading
 import time
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
-
-from pebble import ProcessPool
 
 from remailer import message, silence
 from remailer.errors import RemailerError, SetupError
-from remailer.message import MAX_MAIL, Outgoing
+from remailer.message import MAX_MAIL, MAX_RECIPIENTS, Outgoing
 from remailer.openpgp import Keyring
 
 HEADROOM = 384 * 1024 * 1024
@@ -40,9 +39,6 @@ MAX_TASKS = 200
 
 START_SECONDS = 30.0
 """How long a worker may take to be ready."""
-
-STOP_SECONDS = 0.4
-"""How long `stop` waits for workers to end; they are killed a little later if they are busy."""
 
 _ATTEMPTS = 3
 
@@ -61,18 +57,19 @@ class Peelers:
         self, secret_key: bytes, address: str, workers: int = 2, seconds: float = 10.0
     ) -> None:
         """`secret_key` is the node's, armoured; a mail may take `seconds`. Starts nothing."""
-        self._initargs = (secret_key, address)
+        self._own = (secret_key, address)
         self._seconds = seconds
-        self._idle: asyncio.Queue[ProcessPool] = asyncio.Queue()
-        self._workers = workers
-        self._pools: set[ProcessPool] = set()
+        self._count = workers
+        self._workers: set[_Worker] = set()
+        self._idle: asyncio.Queue[_Worker | None] = asyncio.Queue()
 
     async def start(self) -> None:
         """Start the workers and wait until each has loaded the key. Raises SetupError."""
+        Keyring.load(self._own[0])
         try:
-            Keyring.load(self._initargs[0])
-            await asyncio.to_thread(self._start)
-        except (RuntimeError, OSError) as error:
+            for worker in await asyncio.gather(*(self._new() for _ in range(self._count))):
+                self._idle.put_nowait(worker)
+        except (EOFError, OSError) as error:
             await self.stop()
             raise SetupError(f"peeling workers don't start: {error}") from None
 
@@ -84,94 +81,139 @@ class Peelers:
         """
         if len(raw) > MAX_MAIL:
             return ()
-        pool = await self._idle.get()
+        worker = await self._idle.get()
         try:
             for _ in range(_ATTEMPTS):
+                if worker is None or worker.peeled >= MAX_TASKS:
+                    worker = await self._replace(worker)
+                    if worker is None:
+                        continue
                 try:
-                    future = pool.schedule(_peel, args=[raw], timeout=self._seconds)
-                    async with asyncio.timeout(self._seconds + START_SECONDS):
-                        return await asyncio.wrap_future(future)
-                except (RuntimeError, BrokenProcessPool):
-                    # Its worker died idle, or before it took this mail: no fault of the mail's.
-                    pool = self._replace(pool)
-                except Exception:
-                    # ProcessExpired or TimeoutError: it died of this mail, or hangs. It may have
-                    # died holding the pool's locks, so the pool goes with it.
-                    pool = self._replace(pool)
+                    return await asyncio.to_thread(worker.peel, raw, self._seconds)
+                except _DiedBefore:
+                    worker = await self._replace(worker)
+                except _DiedOfIt:
+                    worker = await self._replace(worker)
                     return ()
             raise RemailerError("peeling workers can't be started")
         finally:
-            self._idle.put_nowait(pool)
+            self._idle.put_nowait(worker)
 
     async def stop(self) -> None:
         """End all workers, now; mails being peeled are dropped, so stop taking mails first."""
-        await asyncio.to_thread(self._stop)
+        workers, self._workers = self._workers, set()
+        for worker in workers:
+            worker.kill()
 
-    def _start(self) -> None:
-        pools = [self._new_pool() for _ in range(self._workers)]
-        ready = [pool.schedule(_ready) for pool in pools]
-        for future in ready:
-            future.result(timeout=START_SECONDS)
-        for pool in pools:
-            self._idle.put_nowait(pool)
+    async def _new(self) -> _Worker:
+        worker = await asyncio.to_thread(_Worker, *self._own)
+        self._workers.add(worker)
+        return worker
 
-    def _new_pool(self) -> ProcessPool:
-        pool = ProcessPool(
-            max_workers=1,
-            max_tasks=MAX_TASKS,
-            initializer=_limit_worker,
-            initargs=self._initargs,
-            context=multiprocessing.get_context("spawn"),
+    async def _replace(self, worker: _Worker | None) -> _Worker | None:
+        """Another worker in this one's place; None if it doesn't start."""
+        if worker is not None:
+            self._workers.discard(worker)
+            worker.kill()
+        with contextlib.suppress(EOFError, OSError):
+            return await self._new()
+        return None
+
+
+class _DiedBefore(Exception):
+    """A worker died before it took the mail: no fault of the mail's."""
+
+
+class _DiedOfIt(Exception):
+    """A worker died of the mail, or took too long."""
+
+
+class _Worker:
+    """One worker process, at the other end of a pipe; its methods block.
+
+    A worker says that it has taken a mail, then how many mails it made of it, then each of them:
+    plain bytes, not pickles, because a worker reads what strangers wrote.
+    """
+
+    def __init__(self, secret_key: bytes, address: str) -> None:
+        """Start it and wait until it is ready. Raises OSError or EOFError if it doesn't start."""
+        self.peeled = 0
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_work, args=(theirs, secret_key, address), daemon=True
         )
-        self._pools.add(pool)
-        return pool
+        self._process.start()
+        theirs.close()
+        if not self._pipe.poll(START_SECONDS):
+            self.kill()
+            raise OSError("no answer")
+        self._pipe.recv_bytes(_WORD)
 
-    def _replace(self, pool: ProcessPool) -> ProcessPool:
-        self._pools.discard(pool)
-        # In a thread that nobody waits for: the end of a broken pool can hang.
-        threading.Thread(target=_end, args=[pool], daemon=True).start()
-        return self._new_pool()
+    def peel(self, raw: bytes, seconds: float) -> tuple[Outgoing, ...]:
+        """Have one mail peeled. Raises _DiedBefore or _DiedOfIt."""
+        deadline = time.monotonic() + seconds
+        try:
+            self._pipe.send_bytes(raw)
+            self._hear(deadline, _WORD)
+        except (EOFError, OSError):
+            raise _DiedBefore from None
+        try:
+            count = int.from_bytes(self._hear(deadline, _WORD))
+            made = tuple(self._outgoing(deadline) for _ in range(min(count, MAX_RECIPIENTS)))
+        except (EOFError, OSError, ValueError):
+            raise _DiedOfIt from None
+        self.peeled += 1
+        return made
 
-    def _stop(self) -> None:
-        ends = [threading.Thread(target=_end, args=[pool], daemon=True) for pool in self._pools]
-        self._pools.clear()
-        for end in ends:
-            end.start()
-        deadline = time.monotonic() + STOP_SECONDS
-        for end in ends:
-            end.join(max(0.0, deadline - time.monotonic()))
+    def _outgoing(self, deadline: float) -> Outgoing:
+        recipient = self._hear(deadline, MAX_MAIL).decode("ascii")
+        return Outgoing(recipient, self._hear(deadline, MAX_MAIL))
 
+    def _hear(self, deadline: float, most: int) -> bytes:
+        if not self._pipe.poll(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError
+        return self._pipe.recv_bytes(most)
 
-def _end(pool: ProcessPool) -> None:
-    """End a pool and its worker."""
-    pool.stop()  # type: ignore[no-untyped-call]
-    pool.join()
+    def kill(self) -> None:
+        """End it, whatever it is doing."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
 
 
 # What follows runs in a worker.
 
-_keyring: Keyring
-_me: str
+_WORD = 4
+"""Bytes of the short words between a worker and the node: ready, taken, a count."""
 
 
-def _limit_worker(secret_key: bytes, address: str) -> None:
-    """Make this process a worker: silent, limited, not to be dumped, with the key."""
-    global _keyring, _me
+def _work(pipe: Connection, secret_key: bytes, address: str) -> None:
+    """Be a worker: silent, limited, not to be dumped, with the key; until the pipe is closed."""
     silence.hush()
-    _keyring, _me = Keyring.load(secret_key), address
+    keyring = Keyring.load(secret_key)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + HEADROOM
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    with contextlib.suppress(EOFError, OSError):
+        pipe.send_bytes(b"okay")
+        for raw in _mails(pipe):
+            pipe.send_bytes(b"took")
+            made = _made_of(raw, keyring, address)
+            pipe.send_bytes(len(made).to_bytes(_WORD))
+            for one in made:
+                pipe.send_bytes(one.recipient.encode("ascii"))
+                pipe.send_bytes(one.mail)
 
 
-def _ready() -> bool:
-    return True
+def _mails(pipe: Connection) -> Iterator[bytes]:
+    while True:
+        yield pipe.recv_bytes()
 
 
-def _peel(raw: bytes) -> tuple[Outgoing, ...]:
+def _made_of(raw: bytes, keyring: Keyring, me: str) -> tuple[Outgoing, ...]:
     try:
-        return peel(raw, _keyring, _me, today=datetime.now(UTC).date(), rng=random.SystemRandom())
+        return peel(raw, keyring, me, today=datetime.now(UTC).date(), rng=random.SystemRandom())
     except BaseException:
-        # Mostly Dropped. Whatever else this mail caused must neither pass for a fault of the pool
-        # nor carry a traceback to the parent.
+        # Mostly Dropped; whatever else it was, this mail is the one that caused it.
         return ()

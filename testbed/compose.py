@@ -18,9 +18,7 @@ from testbed.topology import Topology
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: where compose.yaml, images/ and tests/leaks/ are."""
 
-MAILHOST_CAPS = (
-    "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT",
-)  # fmt: skip
+MAILHOST_CAPS = ("CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID", "SYS_CHROOT")
 WITNESS_CAPS = ("DAC_READ_SEARCH", "SYS_PTRACE")
 
 

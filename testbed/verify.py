@@ -29,7 +29,8 @@ from testbed.web import Web
 from testbed.wire import links
 from testbed.wire.canary import Canaries
 from testbed.wire.capture import Capture, CaptureFile
-from testbed.wire.dissect import Dissector, Wire
+from testbed.wire.dissect import Dissector
+from testbed.wire.packets import Wire
 from testbed.wire.probe import Prober
 from testbed.witness import delivery, durable, files, headers, keys, output, routes, spool
 

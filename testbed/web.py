@@ -33,7 +33,7 @@ READY = {
     "remailer": ": ready",
     "mailhost": "mailhost: ready",
     "dns": "nsd started",
-    "sniffer": "Capturing on",
+    "sniffer": "File:",
 }
 """What each kind of container says when it is ready."""
 
