@@ -108,7 +108,7 @@ def _handed_over(
         clear = encrypted and attempt["right"] and not attempt["tls"] and attempt["spoke"]
         if (attempt["right"] and not clear) or not attempt["spoke"]:
             continue
-        shown = "no TLS" if clear else what
+        shown = what if attempt["tls"] else "in clear"
         took = f"took {len(attempt['mails'])} mail, " if attempt["mails"] else ""
         yield Evidence(f"{name}, attempt {number}", f"{took}{shown}: {_line(attempt['spoke'])}")
 
