@@ -46,6 +46,8 @@ __all__ = ["Prober", "identities", "lookalikes", "task_of"]
 
 WITHIN = 30.0
 """Seconds for everything."""
+LINGER = 1.0
+"""Seconds that the impostors stay after the last mail, to see whether one comes twice."""
 
 _AGENT = Path(__file__).with_name("probe_agent.py")
 
@@ -80,6 +82,7 @@ def task_of(
     task = {
         "listen": topology.prober,
         "within": WITHIN,
+        "linger": LINGER,
         "attempts": ATTEMPTS,
         "mail_port": 25,
         "nodes": {node.name: node.host for node in nodes},

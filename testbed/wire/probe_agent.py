@@ -236,6 +236,7 @@ def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
             for node in nodes
         }
     impostors.wait(deadline)
+    time.sleep(task["linger"])  # a look, not a wait: whoever sends twice may do so now
     impostors.close()
     with impostors.changed:
         for (node, name), own in impostors.attempts.items():
