@@ -1,0 +1,206 @@
+"""The agent: what it makes of mounts and files. Its controls are taken away whatever happens."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbed.wire.canary import Canaries
+from testbed.witness.agent import dev, keys, look, seize, walk
+from testbed.witness.agent.mounts import Mount, parse
+
+ME = os.getpid()
+RUN = Canaries.new(random.Random(1))
+TOKEN = Canaries.new(random.Random(2))
+
+# A node's /proc/1/mountinfo under Docker 20.10, shortened.
+MOUNTINFO = """\
+119 59 0:50 / / ro,noatime master:3 - fuse.fuse-overlayfs fuse-overlayfs rw,user_id=0,group_id=0
+120 119 0:52 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+121 119 0:53 / /dev rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
+122 121 0:54 / /dev/pts rw,nosuid,noexec,relatime - devpts devpts rw,gid=5,mode=620,ptmxmode=666
+124 123 0:56 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,mode=755
+134 121 0:51 / /dev/mqueue rw,nosuid,nodev,noexec,relatime - mqueue mqueue rw
+135 121 0:57 / /dev/shm rw,nosuid,nodev,noexec,relatime - tmpfs shm rw,size=65536k
+139 119 254:0 /volumes/e_spool/_data /var/lib/remailer/spool rw,relatime master:1 - ext4 /dev/vda rw
+140 119 254:0 /volumes/e_keys/_data /var/lib/remailer/keys ro,relatime master:1 - ext4 /dev/vda rw
+141 119 254:0 /a\\040b /mnt/a\\040b rw,relatime - ext4 /dev/vda ro
+64 120 0:58 / /proc/acpi ro,relatime - tmpfs tmpfs ro
+65 120 0:53 /null /proc/keys rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
+"""
+
+
+def test_mountinfo() -> None:
+    mounts = {mount.point: mount for mount in parse(MOUNTINFO)}
+    assert {point: (m.kind, m.writable) for point, m in mounts.items()} == {
+        "/": ("root", False),
+        "/proc": ("kernel", True),
+        "/dev": ("tmpfs", True),
+        "/dev/pts": ("kernel", True),
+        "/sys/fs/cgroup": ("tmpfs", True),
+        "/dev/mqueue": ("mqueue", True),
+        "/dev/shm": ("tmpfs", True),
+        "/var/lib/remailer/spool": ("disk", True),
+        "/var/lib/remailer/keys": ("disk", False),
+        "/mnt/a b": ("disk", False),
+        "/proc/acpi": ("tmpfs", False),
+        "/proc/keys": ("tmpfs", True),
+    }
+    assert mounts["/mnt/a b"].root == "/a b"
+
+
+def test_of_two_mounts_at_one_point_the_last_is_seen() -> None:
+    twice = MOUNTINFO + "150 119 0:99 / /dev/shm rw - ext4 /dev/vda rw\n"
+    assert [m.fstype for m in parse(twice) if m.point == "/dev/shm"] == ["ext4"]
+
+
+def searched(folder: Path) -> dict[str, walk.Entry]:
+    mount = Mount("", "/", str(folder), True, "ext4")
+    entries = list(walk.walk(ME, mount, frozenset({str(folder / "below")})))
+    for entry in entries:
+        walk.search(ME, entry, [RUN])
+    return {entry.path.removeprefix(f"{folder}/"): entry for entry in entries}
+
+
+def test_names_targets_and_contents_are_searched_and_nothing_below_another_mount(
+    tmp_path: Path,
+) -> None:
+    mark = RUN.mark(7, "s")
+    (tmp_path / "plain").write_text("nothing")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "log").write_text(f"from {mark}")
+    (tmp_path / f"of {mark}").touch()
+    (tmp_path / "link").symlink_to(mark)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "other").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / os.fsdecode(b"\xff")).touch()
+    found = searched(tmp_path)
+    assert {name: entry.kind for name, entry in found.items()} == {
+        "plain": "file", "deep": "directory", "deep/log": "file", f"of {mark}": "file",
+        "link": "link", "pipe": "fifo", os.fsdecode(b"\xff"): "file",
+    }  # fmt: skip
+    hits = {name: [(h["place"], h["mark"]) for h in e.hits] for name, e in found.items() if e.hits}
+    assert hits == {
+        "deep/log": [("contents", mark)], f"of {mark}": [("name", mark)],
+        "link": [("target", mark)],
+    }  # fmt: skip
+    assert found[os.fsdecode(b"\xff")].told()["path"].endswith("\\xff")
+
+
+def test_a_file_too_large_to_look_through_is_said(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"12345")
+    with pytest.raises(walk.Unseen, match="large: more than"):
+        walk.read(ME, str(tmp_path / "large"), most=4)
+
+
+def test_a_control_is_there_for_the_search_and_gone_afterwards(tmp_path: Path) -> None:
+    mount = Mount("", "/", str(tmp_path), True, "ext4")
+    with walk.control_file(ME, mount, b"text") as point:
+        assert Path(point).read_bytes() == b"text"
+    assert not any(tmp_path.iterdir())
+    with pytest.raises(ZeroDivisionError), walk.control_file(ME, mount, b"text"):
+        raise ZeroDivisionError
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_a_killed_agent_left_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / f"{walk.CONTROL}0").touch()
+    mount = Mount("", "/", str(tmp_path), True, "ext4")
+    with walk.control_file(ME, mount, b"text"):
+        left = sorted(path.name for path in tmp_path.iterdir())
+    # Only root's own: a node, which isn't root, can't hide a file behind that name.
+    assert len(left) == (1 if os.getuid() == 0 else 2)
+
+
+def test_an_agent_that_is_ended_takes_its_control_away(tmp_path: Path) -> None:
+    program = (
+        "import signal, sys\n"
+        "from testbed.witness.agent import __main__ as agent, walk\n"
+        "from testbed.witness.agent.mounts import Mount\n"
+        "def job(task):\n"
+        "    with walk.control_file(task['pid'], Mount('', '/', task['at'], True, 'ext4'), b'x'):\n"
+        "        yield {'there': True}\n"
+        "        signal.pause()\n"
+        "agent.JOBS['wait'] = job\n"
+        "agent.main()\n"
+    )
+    task = f'{{"pid": {ME}, "at": "{tmp_path}"}}'
+    argv = [sys.executable, "-c", program, "wait", task]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as agent:
+        assert agent.stdout
+        assert b"there" in agent.stdout.readline()
+        assert len(list(tmp_path.iterdir())) == 1
+        agent.send_signal(signal.SIGTERM)
+        agent.wait(10)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("job", [look.run, dev.run, keys.run])
+def test_a_process_that_is_gone_is_an_answer(job: object) -> None:
+    task = {"nodes": {"alpha": 2**22 + 1}, "prefix": RUN.prefix, "token": TOKEN.prefix}
+    [answer] = job(task | {"folder": "/keys"})  # type: ignore[operator]
+    assert answer["node"] == "alpha"
+    assert "gone" in answer["why"]
+
+
+def spool(folder: Path, rows: int, text: bytes) -> dict[str, bytes]:
+    folder.mkdir()
+    db = sqlite3.connect(folder / "spool.db", isolation_level=None)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("CREATE TABLE spool (id INTEGER PRIMARY KEY, sealed BLOB)")
+    db.executemany("INSERT INTO spool (sealed) VALUES (?)", [(text,)] * rows)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    db.close()
+    return files
+
+
+TASK = {
+    "prefix": RUN.prefix,
+    "token": TOKEN.prefix,
+    "words": ["sender.test", "Subject:"],
+    "database": "spool.db",
+    "table": "spool",
+}
+
+
+def test_rows_of_a_seized_spool_are_counted_with_what_is_only_in_its_log(tmp_path: Path) -> None:
+    files = spool(tmp_path / "a", 3, b"sealed")
+    assert seize._rows(files, "spool.db") == {"spool": 3}
+    assert seize._rows({}, "spool.db") == {}
+    assert seize._rows({"spool.db": b"torn" * 2000}, "spool.db") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        (bytes(range(256)), set()),
+        (b"From: a@SENDER.test", {"sender.test"}),
+        (b"x" + b"c2VuZGVyLnRlc3Q=", {"sender.test"}),
+        (b"Subject: x", {"Subject:"}),
+        (RUN.mark(3, "b").encode(), {RUN.mark(3, "b")}),
+    ],
+)
+def test_a_seized_spool_is_searched_in_all_forms(
+    tmp_path: Path, text: bytes, marks: set[str]
+) -> None:
+    seized = seize.Seized(spool(tmp_path / "a", 1, text), {"spool": 1}, 0.5)
+    told = seize._searched(seized, TASK)
+    assert {hit["mark"] for hit in told["hits"]} == marks
+    assert told["control"]
+    assert told["rows"] == {"spool": 1}
+
+
+def test_without_its_control_found_a_seized_spool_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Canaries, "search", lambda self, data: iter(()))
+    seized = seize.Seized(spool(tmp_path / "a", 1, b"x"), {"spool": 1}, 0.5)
+    assert not seize._searched(seized, TASK)["control"]
