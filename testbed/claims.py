@@ -172,14 +172,15 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "no-way-out",
-        "The node has no route out of the web.",
+        "The node has no way out of the web: its one network is internal, and nothing outside it "
+        "answers.",
         "D",
         "node",
-        "the node's routing table, read through /proc",
-        "the mail hosts, which have one, are seen to have it",
+        "Docker's word on its networks, and a connection tried from its network namespace",
+        "the same try reaches a mail host inside, and from the other mail host also outside",
         (),
-        short="no route out of the web",
-        twin="mail hosts have one",
+        short="no way out of the web",
+        twin="inside is reached",
     ),
     Claim(
         "link-port",

@@ -1,0 +1,117 @@
+"""Claim `no-way-out`: a node's only network is the web's, which Docker shut, and nothing gets out.
+
+Engines differ in whether a shut network has a default route (20.10 gives one and drops what takes
+it), so the routing table proves nothing: it is tried, from the node's own network namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from docker.models.containers import Container
+
+from testbed.run import Run
+from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.witness.inside import TROUBLE, reason, unseen
+
+IMAP, SMTP = 143, 25
+PATIENCE = 1.5
+"""Seconds that a connection may take; inside the web it takes less than a hundredth."""
+
+_TRY = """
+import socket, sys
+for target in sys.argv[1:]:
+    host, port = target.split(":")
+    try:
+        socket.create_connection((host, int(port)), {patience}).close()
+        print(target, "answers")
+    except OSError as error:
+        print(target, "no:", error)
+"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of one container: its networks that aren't shut, and which targets answered."""
+
+    networks: tuple[str, ...]
+    open_networks: tuple[str, ...]
+    answers: dict[str, str]
+
+
+def findings(run: Run) -> list[Finding]:
+    """A row a node; a mail host, which is on a second network, is the control."""
+    topology = run.web.topology
+    nodes = [node.name for node in topology.remailers]
+    host = topology.sender.name
+    try:
+        edge = _edge_address(run.web.container(topology.recipient.name), topology.recipient.host)
+        targets = (f"{topology.recipient.host}:{SMTP}", f"{edge}:{IMAP}")
+        with ThreadPoolExecutor(4) as pool:
+            seen = dict(
+                zip(
+                    [host, *nodes],
+                    pool.map(lambda name: _look(run, name, targets), [host, *nodes]),
+                    strict=True,
+                )
+            )
+    except TROUBLE as error:
+        return [unseen("no-way-out", node, reason(error)) for node in nodes]
+    return [_row(node, seen[node], seen[host], targets) for node in nodes]
+
+
+def _edge_address(container: Container, inside: str) -> str:
+    """A mail host's address on its other network: outside the web."""
+    networks: dict[str, Any] = container.attrs["NetworkSettings"]["Networks"]
+    return next(str(n["IPAddress"]) for n in networks.values() if n["IPAddress"] != inside)
+
+
+def _look(run: Run, name: str, targets: Sequence[str]) -> Seen:
+    """Try to reach the targets from a container's network namespace."""
+    docker, container = run.web.docker, run.web.container(name)
+    networks = [
+        docker.networks.get(n["NetworkID"])
+        for n in container.attrs["NetworkSettings"]["Networks"].values()
+    ]
+    said = docker.containers.run(
+        run.web.images["witness"],
+        ["python3", "-c", _TRY.format(patience=PATIENCE), *targets],
+        network_mode=f"container:{container.id}",
+        cap_drop=["ALL"],
+        labels={"unlogged.web": run.web.topology.web},
+        remove=True,
+    ).decode()
+    return Seen(
+        tuple(str(n.name) for n in networks),
+        tuple(str(n.name) for n in networks if not n.attrs["Internal"]),
+        dict(line.split(" ", 1) for line in said.splitlines()),
+    )
+
+
+def _row(node: str, seen: Seen, host: Seen, targets: tuple[str, str]) -> Finding:
+    inside, outside = targets
+    bad = [Evidence(f"network {name}", "is not internal") for name in seen.open_networks]
+    if seen.answers.get(outside) == "answers":
+        bad.append(Evidence(f"connection to {outside}", "was answered, from outside the web"))
+    return judge(
+        "no-way-out",
+        node,
+        looked_at=f"{', '.join(seen.networks)}; a connection to {outside}",
+        controls=[
+            Control(
+                "the same try reaches a mail host inside the web",
+                seen.answers.get(inside) == "answers",
+                f"{inside} {seen.answers.get(inside, 'was not tried')}",
+            ),
+            Control(
+                "the sender's mail host, which has a way out, reaches the outside address",
+                host.answers.get(outside) == "answers" and bool(host.open_networks),
+                f"{outside} {host.answers.get(outside, 'was not tried')}",
+            ),
+        ],
+        evidence=bad,
+        kind="way out",
+    )
