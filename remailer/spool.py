@@ -261,7 +261,8 @@ class Spool:
         """Give back free pages and empty the write-ahead log."""
         self._dirty = False
         with contextlib.suppress(sqlite3.Error):
-            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+            # As a script: `execute` would stop after the first page.
+            self._db.executescript("PRAGMA incremental_vacuum")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
