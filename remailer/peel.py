@@ -96,6 +96,13 @@ class Peelers:
                     worker = await self._replace(worker)
                     return ()
             raise RemailerError("peeling workers can't be started")
+        except asyncio.CancelledError:
+            # It is still at this mail; its answer must not be taken for the next one's.
+            if worker is not None:
+                self._workers.discard(worker)
+                worker.kill()
+                worker = None
+            raise
         finally:
             self._idle.put_nowait(worker)
 

@@ -127,6 +127,20 @@ def cpu_ticks(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
 
 
+async def test_a_mail_given_up_leaves_nothing_to_the_next() -> None:
+    peelers = Peelers(key("alpha"), ME, workers=1)
+    await peelers.start()
+    try:
+        with pytest.raises(TimeoutError):
+            # Two million empty lines take about half a second.
+            async with asyncio.timeout(0.05):
+                await peelers.peel(b"Anon-To: x@y.test\n\n" + b"\n" * 2_000_000)
+        (out,) = await peelers.peel(good(b"second\n"))
+        assert out.mail.endswith(b"\r\n\r\nsecond\r\n")
+    finally:
+        await peelers.stop()
+
+
 async def test_a_mail_that_takes_too_long_is_dropped() -> None:
     peelers = Peelers(key("alpha"), ME, workers=1, seconds=0.25)
     await peelers.start()
