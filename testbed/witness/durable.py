@@ -1,7 +1,8 @@
 """Claim `durable`: a node says 250 to a mail only after the mail is on disk.
 
-strace shows the node's system calls while cover mail comes in: the end of the mail, a write to the
-spool, a sync of that same file that began after the write and has returned, and only then the 250.
+strace shows the node's system calls while cover mail comes in: the end of the mail, writes to the
+spool of at least its size, a sync of that same file that began after them and has returned, and
+only then the 250.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class _Socket:
 
     tail: bytes = b""
     in_data: bool = False
+    size: int = 0
+    """Bytes of the mail so far."""
     end: int = 0
     probe: bool = False
 
@@ -86,13 +89,19 @@ class _Disk:
             elif call.name in WRITE:
                 self.writes.append(call)
 
-    def synced(self, after: int, before: int) -> int | None:
-        """The line of a sync between two lines, of a file that was written to before it began."""
+    def synced(self, size: int, after: int, before: int) -> int | None:
+        """The line of a sync between two lines, of a file into which `size` bytes went before it.
+
+        Less can't be the mail: SQLite syncs its log's 32 bytes of header even where it doesn't
+        wait for what follows them (synchronous = NORMAL).
+        """
         for sync in self.syncs:
-            if sync.ended < before and any(
-                after < write.began and write.ended < sync.began and write.file == sync.file
+            written = sum(
+                write.result
                 for write in self.writes
-            ):
+                if after < write.began and write.ended < sync.began and write.file == sync.file
+            )
+            if sync.ended < before and written >= size > 0:
                 return sync.ended
         return None
 
@@ -141,9 +150,9 @@ def taken(seen: Iterable[Call], token: bytes) -> list[Taken]:
             _received(socket, call, token)
         elif call.name in SEND:
             if socket.end and call.data.startswith(b"250"):
-                sync = disk.synced(socket.end, call.began)
+                sync = disk.synced(socket.size, socket.end, call.began)
                 mails.append(Taken(socket.end, sync, call.began, socket.probe))
-            socket.in_data, socket.end = call.data.startswith(b"354"), 0
+            socket.in_data, socket.size, socket.end = call.data.startswith(b"354"), 0, 0
             # A mail's first line may be its last: it follows the CRLF of DATA.
             socket.tail = b"\r\n"
     return mails
@@ -152,6 +161,7 @@ def taken(seen: Iterable[Call], token: bytes) -> list[Taken]:
 def _received(socket: _Socket, call: Call, token: bytes) -> None:
     socket.probe = socket.probe or token in call.data
     if socket.in_data and not socket.end:
+        socket.size += call.result
         socket.tail = b"" if call.cut else socket.tail[-4:] + call.data
         if b"\r\n.\r\n" in socket.tail:
             socket.end = call.ended

@@ -6,15 +6,23 @@ nodes {name: [host, address]}, mails (to each), token, within (seconds). Prints 
 """
 
 import json
+import os
 import smtplib
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 
+TEXT_LINES = 10
+"""Of 66 bytes: more than SQLite's own headers, and no more than strace is told to show."""
+
+
 def send(host: str, address: str, task: dict[str, Any]) -> str:
     """One conversation; what went wrong, or nothing."""
-    mail = f"To: {address}\r\nSubject: cover\r\n\r\n::\r\nNull:\r\n\r\n{task['token']}\r\n"
+    text = "\r\n".join(os.urandom(32).hex() for _ in range(TEXT_LINES))
+    mail = (
+        f"To: {address}\r\nSubject: cover\r\n\r\n::\r\nNull:\r\n\r\n{task['token']}\r\n{text}\r\n"
+    )
     try:
         with smtplib.SMTP(host, 25, task["token"], timeout=task["within"]) as server:
             for _ in range(task["mails"]):

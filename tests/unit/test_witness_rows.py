@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from pathlib import Path
+from ipaddress import IPv4Network
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -196,11 +197,11 @@ def test_root(diff: Any, answer: Any, controls: list[Control], status: Status) -
 
 
 def test_mount_points_that_docker_made_are_no_change() -> None:
-    points = [files.PurePosixPath("/etc/remailer")]
-    leads = [files._leads_to(files.PurePosixPath(p), points) for p in ("/etc", "/etc/remailer")]
+    points = [PurePosixPath("/etc/remailer")]
+    leads = [files._leads_to(PurePosixPath(p), points) for p in ("/etc", "/etc/remailer")]
     assert leads == [True, True]
-    assert not files._leads_to(files.PurePosixPath("/etc/remailer/x"), points)
-    assert not files._leads_to(files.PurePosixPath("/et"), points)
+    assert not files._leads_to(PurePosixPath("/etc/remailer/x"), points)
+    assert not files._leads_to(PurePosixPath("/et"), points)
 
 
 def test_dev_log() -> None:
@@ -325,7 +326,7 @@ IPV6_OUT = """\
 00000000000000000000000000000000 00 00000000000000000000000000000000 00 \
 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth0
 """
-WEB = routes.IPv4Network("10.193.239.0/24")
+WEB = IPv4Network("10.193.239.0/24")
 
 
 @pytest.mark.parametrize(
