@@ -1,7 +1,8 @@
 """One verification: real mail through a web, witnesses all round it, and the record of it all.
 
-The order matters: the sniffer listens before the first letter, spools are seized while mail lies in
-them, the prober comes last (its waiting mails are not the load's), and the capture ends after all.
+The order matters: the sniffer listens before the first letter, the prober works while the load is
+under way (its mails wait for their peers), spools are seized while mail lies in them, and the
+capture ends after all of it.
 """
 
 from __future__ import annotations
@@ -53,13 +54,13 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
     ):
         with progress.phase("sniffer listens"):
             capture.wait_listening()
+            prober.start()
         with Mailboxes(web) as mailboxes:
             with progress.phase("mail through the web") as phase:
                 found = _load(run, rng, mailboxes, phase)
             with progress.phase("is it on disk when a 250 is said"):
                 found += durable.findings(run)
             with progress.phase("strangers and impostors"):
-                prober.start()
                 found += prober.finish()
             with progress.phase("the nodes, from outside"):
                 found += _look(run)

@@ -23,7 +23,7 @@ from remailer.directory import Directory, load
 from testbed import compose, keys, zones
 from testbed.engine import explain, refused, state_of
 from testbed.errors import DockerError, WebError
-from testbed.topology import MailHost, Topology
+from testbed.topology import Link, MailHost, Topology
 from testbed.wire.probe import identities
 
 Phase = Callable[[str], AbstractContextManager[Any]]
@@ -68,7 +68,7 @@ class Web:
                 f"web {name}: remains of an earlier web are in the way: make down"
             ) from None
         web.images = told.pop("images")
-        web.topology = Topology(**told)
+        web.topology = Topology(**told | {"link": Link(told["link"])})
         missing = web._services() - {str(c.labels.get("com.docker.compose.service")) for c in parts}
         still = [c.name for c in parts if state_of(c) in {"exited", "dead", "created", "paused"}]
         if missing or still:

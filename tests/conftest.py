@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,9 @@ from testbed import compose, engine
 from testbed.images import Images
 from testbed.topology import Link, Topology
 from testbed.web import Web
+from webs import WebMaker, quiet
 
 CACHE = compose.ROOT / ".cache"
-
-
-@contextmanager
-def quiet(phase: str) -> Iterator[None]:
-    """A phase that nobody watches."""
-    yield
 
 
 @pytest.fixture(scope="session")
@@ -81,12 +76,9 @@ def web(docker_services: object, prepared_web: Web) -> Web:
 # -- other webs, by the harness itself --------------------------------------------------------
 
 
-WebMaker = Callable[..., AbstractContextManager[Web]]
-
-
 @pytest.fixture(scope="session")
 def make_web(docker_client: DockerClient, images: dict[str, str]) -> WebMaker:
-    """Brings any web up and takes it down: `with make_web(link=Link.SMTP, nodes=2) as web`."""
+    """Brings any web up and takes it down."""
 
     @contextmanager
     def make(

@@ -12,7 +12,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-
 TEXT_LINES = 10
 """Of 66 bytes: more than SQLite's own headers, and no more than strace is told to show."""
 

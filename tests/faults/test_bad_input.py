@@ -44,7 +44,11 @@ class Dialogue:
 
     def mail(self, node: Node, content: bytes) -> int:
         """A whole mail; the last code."""
-        for line in (b"EHLO test", b"MAIL FROM:<x@y.test>", b"RCPT TO:<%b>" % node.address.encode()):
+        for line in (
+            b"EHLO test",
+            b"MAIL FROM:<x@y.test>",
+            b"RCPT TO:<%b>" % node.address.encode(),
+        ):
             code = self.say(line)
             if code >= 400:
                 return code

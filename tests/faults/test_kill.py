@@ -14,7 +14,7 @@ from testbed.mailbox import Mailboxes, send
 from testbed.traffic import KB, Letter, Plan
 from testbed.web import Web
 from testbed.wire.canary import Canaries
-from tests.conftest import WebMaker
+from webs import WebMaker
 
 pytestmark = pytest.mark.web
 
@@ -65,7 +65,9 @@ def test_every_letter_arrives_once_though_nodes_are_killed(make_web: WebMaker, s
 def check(letters: list[Letter]) -> None:
     """Byte for byte; what came twice left the last remailer twice (RFC 1047), not an earlier one."""
     for letter in letters:
-        assert len({message_id(mail) for mail in letter.delivered}) == 1, "doubled between remailers"
+        assert len({message_id(mail) for mail in letter.delivered}) == 1, (
+            "doubled between remailers"
+        )
         letter.delivered = letter.delivered[:1]
         assert letter.whole
 

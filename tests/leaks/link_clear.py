@@ -6,7 +6,7 @@ from leaks import stock
 from remailer.link.smtp import Conversation, Outcome
 
 CLAIM, KIND, GRADE = "link-encrypted", "clear", "careless"
-CLAIMS = {CLAIM, "link-canary", "link-ephemeral"}
+CLAIMS = {CLAIM, "link-canary", "link-ephemeral", "link-pinned"}
 
 stock_send = Conversation.send
 

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from remailer.__main__ import main
-
 from remailer.spool import Spool
 
 __all__ = ["main", "on_arrival"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,7 @@ from testbed.claims import CLAIMS
 from testbed.report.progress import Progress
 from testbed.verdict import Finding, Status
 from testbed.verify import verify_web
-from tests.conftest import WebMaker
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
+from webs import WebMaker
 
 WEBS = {
     "careless": {

@@ -93,7 +93,7 @@ async def test_takes_mail_byte_for_byte() -> None:
     async with serving() as served:
         client = aiosmtplib.SMTP(hostname="127.0.0.1", port=served.port, start_tls=False)
         async with client:
-            await client.ehlo("me")
+            await client.ehlo(hostname="me")
             assert client.esmtp_extensions == {"8bitmime": "", "size": str(MAX_MAIL)}
             for _ in range(2):
                 await client.sendmail("a@b.test", [ME, f"Abuse@{DOMAIN.upper()}"], mail)

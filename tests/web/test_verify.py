@@ -15,7 +15,7 @@ from testbed.topology import Link
 from testbed.verdict import Status
 from testbed.verify import verify_web
 from testbed.web import Web
-from tests.conftest import WebMaker
+from webs import WebMaker
 
 pytestmark = pytest.mark.web
 
