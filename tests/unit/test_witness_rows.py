@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from ipaddress import IPv4Network
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +13,7 @@ from testbed.topology import Topology
 from testbed.traffic import Letter
 from testbed.verdict import Control, Finding, Status
 from testbed.wire.canary import Canaries
-from testbed.witness import files, headers, keys, output, routes, spool
+from testbed.witness import files, headers, keys, output, spool
 from testbed.witness.agent import keys as agent_keys
 from testbed.witness.agent import walk
 from testbed.witness.agent.mounts import Mount
@@ -308,54 +307,6 @@ def test_the_agent_finds_another_nodes_key_by_its_hash_and_by_its_volume(
     volumes[nodes["alpha"]].append(Mount("254:0", "/v/bravo", "/data", True, "ext4"))
     foreign = [{"path": "/data/copy", "owner": "bravo"}]
     assert alpha() == (1, 1, foreign, [{"point": "/data", "owner": "bravo"}])
-
-
-# -- no-way-out -------------------------------------------------------------------------------
-
-# /proc/net/route and ipv6_route of containers under Docker 20.10.
-IPV4_HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
-IPV4_NET = "eth0\t00EFC10A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
-IPV4_OUT = "eth0\t00000000\t01EFC10A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
-IPV6 = """\
-fe800000000000000000000000000000 40 00000000000000000000000000000000 00 \
-00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0
-00000000000000000000000000000000 00 00000000000000000000000000000000 00 \
-00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo
-"""
-IPV6_OUT = """\
-00000000000000000000000000000000 00 00000000000000000000000000000000 00 \
-fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth0
-"""
-WEB = IPv4Network("10.193.239.0/24")
-
-
-@pytest.mark.parametrize(
-    ("four", "six", "control", "status", "evidence"),
-    [
-        (IPV4_HEAD + IPV4_NET, "", True, Status.PASS, []),
-        (IPV4_HEAD + IPV4_NET, IPV6, True, Status.PASS, []),
-        (
-            IPV4_HEAD + IPV4_OUT + IPV4_NET, "", True, Status.FAIL,
-            ["0.0.0.0/0 via 10.193.239.1 on eth0"],
-        ),
-        (
-            IPV4_HEAD + IPV4_NET, IPV6 + IPV6_OUT, True, Status.FAIL,
-            ["::/0 via fe800000000000000000000000000001 on eth0"],
-        ),
-        (IPV4_HEAD + IPV4_NET, "", False, Status.INCONCLUSIVE, []),
-        (IPV4_HEAD, "", True, Status.INCONCLUSIVE, []),
-    ],
-)  # fmt: skip
-def test_routes(four: str, six: str, control: bool, status: Status, evidence: list[str]) -> None:
-    table = [*routes.parse_ipv4(four), *routes.parse_ipv6(six)]
-    finding = routes._row("alpha", table, WEB, [Control("the mail host's", control)])
-    assert told(finding) == (status, evidence, "route" if evidence else "")
-
-
-def test_a_mail_hosts_default_route_is_the_control() -> None:
-    table = list(routes.parse_ipv4(IPV4_HEAD + IPV4_OUT))
-    assert routes._control("sender", table).where == "default via 10.193.239.1 on eth0"
-    assert not routes._control("sender", list(routes.parse_ipv4(IPV4_HEAD + IPV4_NET))).found
 
 
 # -- headers ----------------------------------------------------------------------------------
