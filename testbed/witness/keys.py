@@ -25,12 +25,14 @@ def row(node: str, answers: Mapping[str, Answer]) -> Finding:
     if "why" in answer:
         return unseen("own-keys", node, answer["why"])
     own, private = answer["own"], answer["private"]
+    unknown = [other for other, its in answers.items() if "why" in its]
     return judge(
         "own-keys",
         node,
         looked_at=f"{answer['files']:,} names that it can see, its uid and its capabilities",
         controls=[
-            Control("its own keys are found", 0 < own == private, f"{own} of {private} in {KEYS}")
+            Control("its own keys are found", 0 < own == private, f"{own} of {private} in {KEYS}"),
+            Control("every other node's keys are known", not unknown, ", ".join(unknown)),
         ],
         evidence=some([*_keys(answer), *_rights(node, answer, answers)]),
         kind="key",

@@ -283,6 +283,11 @@ def test_keys(changed: dict[str, Any], status: Status, evidence: list[str]) -> N
     assert told(finding) == (status, evidence, "key" if evidence else "")
 
 
+def test_a_key_that_is_not_known_can_be_anywhere() -> None:
+    finding = keys.row("alpha", {"alpha": keys_answer(20001), "bravo": {"why": "gone"}})
+    assert finding.status == Status.INCONCLUSIVE
+
+
 def test_the_agent_finds_another_nodes_key_by_its_hash_and_by_its_volume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
