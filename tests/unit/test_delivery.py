@@ -1,0 +1,196 @@
+"""Delivery: retries, giving up, and destinations that don't hold up each other."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remailer import delivery
+from remailer.delivery import Connect, Deliveries, back_off
+from remailer.exit import Undeliverable
+from remailer.link.smtp import Outcome, Unreachable
+from remailer.seal import Leaving
+from remailer.spool import DAY, Spool, Ticket
+
+TODAY = int(time.time() // DAY)
+
+
+class Fake:
+    """Conversations by script: what each attempt of a domain does, the last one for ever."""
+
+    def __init__(self, **scripts: list[Any]) -> None:
+        self.scripts = scripts
+        self.begun: list[str] = []
+        self.sent: list[tuple[str, bytes]] = []
+        self.changed = asyncio.Condition()
+
+    def route(self, domain: str) -> Connect:
+        async def connect() -> Any:
+            self.begun.append(domain)
+            step = self._step(domain)
+            if step == "hang":
+                await asyncio.Event().wait()
+            if isinstance(step, Exception):
+                raise step
+            return self
+
+        return connect
+
+    def _step(self, domain: str) -> Any:
+        script = self.scripts.get(domain, [None])
+        return script.pop(0) if len(script) > 1 else script[0]
+
+    async def send(self, recipient: str, mail: bytes) -> Outcome:
+        step = self._step(recipient.partition("@")[0])
+        if isinstance(step, Exception):
+            raise step
+        async with self.changed:
+            self.sent.append((recipient, mail))
+            self.changed.notify_all()
+        return step or Outcome.DELIVERED
+
+    async def end(self) -> None: ...
+    def close(self) -> None: ...
+
+    async def until(self, number: int) -> None:
+        async with asyncio.timeout(10), self.changed:
+            await self.changed.wait_for(lambda: len(self.sent) >= number)
+
+
+class Bench:
+    """A spool with deliveries over fake conversations."""
+
+    def __init__(self, folder: Path, fake: Fake, most: int = 64) -> None:
+        self.spool = Spool.open(folder / "spool.db", b"s" * 32)
+        self.all = Deliveries(self.spool, fake.route, random.Random(1), most)
+
+    async def put(self, recipient: str, due: float = 0.0, until: int = TODAY) -> Ticket:
+        id_ = await self.spool.arrive(b"")
+        (ticket,) = await self.spool.replace(id_ or b"", [Leaving(recipient, b"mail", due, until)])
+        return ticket
+
+    async def empty(self) -> None:
+        async with asyncio.timeout(10):
+            while any(await self.spool.contents()):
+                await asyncio.sleep(0.01)
+
+    def close(self) -> None:
+        self.all.stop()
+        self.spool.close()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "FIRST_RETRY", 0.02)
+    monkeypatch.setattr(delivery, "LINGER_SECONDS", 0.2)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[..., Bench]:
+    return lambda fake, most=64: Bench(tmp_path, fake, most)
+
+
+async def test_several_mails_in_one_conversation(bench: Callable[..., Bench]) -> None:
+    fake = Fake()
+    here = bench(fake)
+    here.all.schedule([await here.put("a@x"), await here.put("b@x")])
+    here.all.schedule([await here.put("c@x", time.time() + 0.1)])
+    await fake.until(3)
+    await here.empty()
+    here.close()
+    assert fake.begun == ["x"]
+
+
+async def test_nothing_leaves_before_it_is_due(bench: Callable[..., Bench]) -> None:
+    fake = Fake()
+    here = bench(fake)
+    now = time.time()
+    dues = {f"{n}@x": now + n / 20 for n in (6, 2, 9, 4)}
+    here.all.schedule([await here.put(to, due) for to, due in dues.items()])
+    for number in range(1, 5):
+        await fake.until(number)
+        assert time.time() >= dues[fake.sent[number - 1][0]]
+    here.close()
+    assert [to for to, _ in fake.sent] == sorted(dues)
+
+
+@pytest.mark.parametrize(
+    "script", [[Unreachable("no")] * 3 + [None], [RuntimeError("bug")] * 2 + [None]]
+)
+async def test_unreachable_is_tried_again(script: list[Any], bench: Callable[..., Bench]) -> None:
+    fake = Fake(x=script)
+    here = bench(fake)
+    attempts = len(script)
+    here.all.schedule([await here.put("a@x"), await here.put("b@x")])
+    await fake.until(2)
+    await here.empty()
+    here.close()
+    assert len(fake.begun) == attempts
+
+
+async def test_deferred_and_broken_and_refused(bench: Callable[..., Bench]) -> None:
+    fake = Fake(
+        later=[Outcome.DEFERRED, Outcome.DEFERRED, None],
+        breaks=[Unreachable("line broke"), None],
+        never=[Outcome.REFUSED],
+    )
+    here = bench(fake)
+    here.all.schedule([await here.put(f"{n}@x") for n in ("later", "breaks", "never", "fine")])
+    await here.empty()
+    here.close()
+    sent = [to for to, _ in fake.sent]
+    assert sorted(sent) == ["breaks@x", "fine@x", "later@x", "later@x", "later@x", "never@x"]
+
+
+async def test_no_such_destination_is_dropped(bench: Callable[..., Bench]) -> None:
+    fake = Fake(x=[Undeliverable("no such domain")])
+    here = bench(fake)
+    here.all.schedule([await here.put("a@x"), await here.put("b@x")])
+    await here.empty()
+    here.close()
+    assert fake.sent == []
+
+
+async def test_given_up_after_its_last_day(bench: Callable[..., Bench]) -> None:
+    fake = Fake(down=[Unreachable("no")])
+    here = bench(fake)
+    here.all.schedule([await here.put("a@down", until=TODAY - 1)])
+    here.all.schedule([await here.put("b@up", until=TODAY - 1)])
+    await here.empty()
+    here.close()
+    assert fake.sent == []
+
+
+async def test_a_hanging_destination_holds_up_nobody(bench: Callable[..., Bench]) -> None:
+    fake = Fake(hangs=["hang"])
+    here = bench(fake)
+    here.all.schedule([await here.put(f"{n}@hangs") for n in range(40)])
+    here.all.schedule([await here.put("a@x")])
+    await fake.until(1)
+    here.close()
+    assert fake.begun.count("hangs") <= delivery.MOST_CONVERSATIONS
+
+
+async def test_a_burst_is_worth_more_conversations(bench: Callable[..., Bench]) -> None:
+    fake = Fake()
+    here = bench(fake)
+    here.all.schedule([await here.put(f"{n}@x", time.time() + 0.5) for n in range(60)])
+    await fake.until(60)
+    await here.empty()
+    here.close()
+    assert len(set(fake.sent)) == 60
+    assert 1 < len(fake.begun) <= delivery.MOST_CONVERSATIONS
+
+
+def test_back_off_doubles_up_to_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "FIRST_RETRY", 1.0)
+    rng = random.Random(1)
+    for failures, longest in ((1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (5000, 300)):
+        delays = [back_off(failures, rng) for _ in range(50)]
+        assert longest / 2 <= min(delays) < max(delays) <= longest
