@@ -30,7 +30,7 @@ def message_id(mail: bytes) -> bytes:
 
 
 def kill_nodes(web: Web, rng: random.Random) -> Counter[str]:
-    """Kill one node after the other with SIGKILL, each while mail is under way, and start it again."""
+    """Kill one node after the other (SIGKILL) while mail is under way, and start it again."""
     killed: Counter[str] = Counter()
     for _ in range(KILLS):
         node = rng.choice(web.topology.remailers)
@@ -59,17 +59,32 @@ def test_every_letter_arrives_once_though_nodes_are_killed(make_web: WebMaker, s
             assert missing == []
             drained(web)
             mailboxes.collect(plan.letters, within=0)
-    check(plan.letters)
+            repeated = repeated_by_mail_hosts(web)
+    for letter in plan.letters:
+        check(letter, twice=letter.message_id in repeated)
 
 
-def check(letters: list[Letter]) -> None:
-    """Byte for byte; what came twice left the last remailer twice (RFC 1047), not an earlier one."""
-    for letter in letters:
-        assert len({message_id(mail) for mail in letter.delivered}) == 1, (
-            "doubled between remailers"
-        )
-        letter.delivered = letter.delivered[:1]
-        assert letter.whole
+def check(letter: Letter, *, twice: bool) -> None:
+    """Byte for byte; what came twice left a mail host or the last remailer twice (RFC 1047)."""
+    made = {message_id(mail) for mail in letter.delivered}
+    assert len(made) <= 1 + twice, f"doubled between remailers: {letter.path}"
+    letter.delivered = letter.delivered[:1]
+    assert letter.whole
+
+
+def repeated_by_mail_hosts(web: Web) -> set[str]:
+    """Message-IDs of the mails that Postfix may have handed to the first remailer twice.
+
+    A remailer that is killed between having a mail on disk and saying so gets it again: Postfix
+    logs each such case.
+    """
+    found = set()
+    for host in web.topology.mailhosts:
+        log = web.container(host.name).exec_run(["cat", "/var/log/mail.log"]).output.decode()
+        ids = dict(re.findall(r"cleanup\[\d+\]: (\w+): message-id=(\S+)", log))
+        cut = re.findall(r"smtp\[\d+\]: (\w+): to=.* status=deferred \(.*end of data", log)
+        found |= {ids[queue_id] for queue_id in cut}
+    return found
 
 
 def drained(web: Web) -> None:
