@@ -18,6 +18,7 @@ import aiosmtplib
 import pytest
 from node_web import Dns, free_port
 
+from remailer.__main__ import healthy
 from remailer.client import chain, reply_block
 from remailer.directory import Directory, Peer
 from remailer.errors import SetupError
@@ -227,12 +228,13 @@ def _is_null(pid: int) -> bool:
 async def test_stop_takes_less_than_a_second(web: Web) -> None:
     node = await web.run("alpha", "exponential:1000")
     await web.forward("alpha", b"waits\n")
-    idle = asyncio.open_connection("127.0.0.1", web.ports["alpha"])
-    await idle
+    await asyncio.open_connection("127.0.0.1", web.ports["alpha"])
+    assert await asyncio.to_thread(healthy, web.ports["alpha"])
     async with asyncio.timeout(1):
         node.send_signal(signal.SIGTERM)
         await node.wait()
     assert await web.end("alpha") == (0, b"")
+    assert not healthy(web.ports["alpha"])
 
 
 async def test_no_core_no_debugger(web: Web) -> None:
