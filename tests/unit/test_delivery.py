@@ -88,7 +88,6 @@ class Bench:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "FIRST_RETRY", 0.02)
-    monkeypatch.setattr(delivery, "LINGER_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -180,7 +179,7 @@ async def test_a_hanging_destination_holds_up_nobody(bench: Callable[..., Bench]
 async def test_a_burst_is_worth_more_conversations(bench: Callable[..., Bench]) -> None:
     fake = Fake()
     here = bench(fake)
-    here.all.schedule([await here.put(f"{n}@x", time.time() + 0.5) for n in range(60)])
+    here.all.schedule([await here.put(f"{n}@x") for n in range(60)])
     await fake.until(60)
     await here.empty()
     here.close()
