@@ -149,14 +149,14 @@ def verify(
 
     docker, asked = engine.connect(), wanted()
     seed = _number("SEED", secrets.randbelow(10**6))
+    web = Web.find(docker, asked.web)
     with Progress() as progress:
-        with progress.phase("images") as phase:
-            built = Images(docker, CACHE).ensure(progress=phase.note)
-        web = Web.find(docker, asked.web)
         if web is not None:
             _same(web, asked)
             record = verify_web(web, out, seed, progress)
         else:
+            with progress.phase("images") as phase:
+                built = Images(docker, CACHE).ensure(progress=phase.note)
             web = Web(docker, asked)
             try:
                 web.up(built, progress.phase)

@@ -79,6 +79,11 @@ class Mailboxes:
         for box in self._boxes:
             box.close()
 
+    def new(self) -> list[bytes]:
+        """Raw mails that are new since the last look, of all users."""
+        with ThreadPoolExecutor(len(self._boxes)) as pool:
+            return [mail for mails in pool.map(_Mailbox.fetch, self._boxes) for mail in mails]
+
     def collect(
         self,
         letters: Iterable[Letter],
@@ -88,16 +93,14 @@ class Mailboxes:
         """Read until every letter has arrived or `within` seconds are over; those that have not."""
         by_recipient = {letter.recipient: letter for letter in letters}
         deadline = time.monotonic() + within
-        with ThreadPoolExecutor(len(self._boxes)) as pool:
-            while True:
-                for mails in pool.map(_Mailbox.fetch, self._boxes):
-                    for mail in mails:
-                        _file(mail, by_recipient)
-                missing = [x for x in by_recipient.values() if not x.delivered]
-                note(len(by_recipient) - len(missing))
-                if not missing or time.monotonic() > deadline:
-                    return missing
-                time.sleep(POLL)
+        while True:
+            for mail in self.new():
+                _file(mail, by_recipient)
+            missing = [x for x in by_recipient.values() if not x.delivered]
+            note(len(by_recipient) - len(missing))
+            if not missing or time.monotonic() > deadline:
+                return missing
+            time.sleep(POLL)
 
 
 def _file(mail: bytes, by_recipient: dict[str, Letter]) -> None:
