@@ -1,4 +1,4 @@
-"""The directory: one public file that says which remailers there are, their keys and what they speak.
+"""The directory: one public file of which remailers there are, their keys and what they speak.
 
 Peers are found here and nowhere else (not in DNS), and what a link speaks is stated here, never
 negotiated: so there is nothing to downgrade.
@@ -30,7 +30,7 @@ class Peer(BaseModel):
     link_port: int = Field(gt=0, lt=65536)
     speaks: Literal["smtp", "tls"]
     certificates: tuple[str, ...] = Field(min_length=1, max_length=2)
-    """Its link certificates, self-signed, PEM: each is trusted for this peer only. Two while keys change."""
+    """Its link certificates, self-signed, PEM, trusted for this peer only. Two while keys change."""
     openpgp: str
     """Its armoured OpenPGP certificate, to which senders encrypt."""
 

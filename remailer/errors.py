@@ -8,7 +8,7 @@ class RemailerError(Exception):
 
 
 class SetupError(RemailerError):
-    """The node can't start: keys, directory, spool or ports. Told before the ports open, then never."""
+    """The node can't start: keys, directory, spool or ports. Told before the ports open."""
 
 
 class Dropped(RemailerError):

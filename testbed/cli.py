@@ -104,15 +104,12 @@ def _tell(web: Web) -> None:
         print(f"  {host.name:10}  submission {at}:{submission}, IMAP {at}:{imap}: {names}")
     print(f"  passwords   {state}/users.json")
     print(f"  directory   {state}/public/directory.json")
-    print("Write to it (or see docs/by-hand.md for gpg alone):")
+    print("Write to it with swaks (docs/by-hand.md does it with gpg alone):")
     print(
-        f"  echo hello | .venv/bin/remailer send --directory {state}/public/directory.json "
-        f"--chain {','.join(node.name for node in topology.remailers[:3])} "
-        f"--to {topology.recipient.users[0]}@{topology.recipient.domain} --print - > letter"
-    )
-    print(
-        f"  swaks --config {state}/{user}.swaksrc --to {topology.remailers[0].address} "
-        "--data - < letter"
+        f"  echo hello | .venv/bin/remailer send --directory {state}/public/directory.json"
+        f" --chain {','.join(node.name for node in topology.remailers[:3])}"
+        f" --to {topology.recipient.users[0]}@{topology.recipient.domain} --print - |"
+        f" swaks --config {state}/{user}.swaksrc --to {topology.remailers[0].address} --data -"
     )
 
 
