@@ -6,11 +6,15 @@ row inconclusive.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from docker.errors import APIError
+from docker.utils.socket import STDERR, frames_iter
 from requests.exceptions import RequestException
 
 from testbed.engine import explain
@@ -27,6 +31,9 @@ FOLDER = "/opt/witness"
 SPOOL = "/var/lib/remailer/spool"
 KEYS = "/var/lib/remailer/keys"
 """Where a node has its volumes."""
+
+PATIENCE = 20.0
+"""Seconds that a job may take, besides the time that it was given itself."""
 
 MOST_TOLD = 20
 """Pieces of evidence of one row that are told; the rest is counted."""
@@ -63,16 +70,31 @@ def stream(run: Run, job: str, services: Sequence[str], **task: Any) -> Iterator
     yield from gone
     argv = ["python3", "-m", "testbed.witness.agent", job, json.dumps({"nodes": pids, **task})]
     made = docker.exec_create(run.web.container(WITNESS).id, argv, workdir=FOLDER)["Id"]
+    connection = docker.exec_start(made, socket=True)
+    # Docker does not end the stream when the container dies meanwhile.
+    patience = threading.Timer(PATIENCE + task.get("within", 0), _hang_up, [connection])
+    patience.start()
     said, rest, told = b"", b"", {}
-    for out, err in docker.exec_start(made, stream=True, demux=True):
-        said += err or b""
-        *lines, rest = (rest + (out or b"")).split(b"\n")
-        for line in lines:
-            told = json.loads(line)
-            yield told
+    try:
+        for kind, data in frames_iter(connection, tty=False):  # type: ignore[no-untyped-call]
+            if kind == STDERR:
+                said += data
+                continue
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                told = json.loads(line)
+                yield told
+    finally:
+        patience.cancel()
+        connection.close()
     if "done" not in told:
         words = said.decode(errors="replace").strip().splitlines()
         raise TestbedError(f"the witness died: {words[-1] if words else 'without a word'}")
+
+
+def _hang_up(connection: Any) -> None:
+    with contextlib.suppress(OSError):
+        getattr(connection, "_sock", connection).shutdown(socket.SHUT_RDWR)
 
 
 def reason(error: Exception) -> str:

@@ -63,7 +63,11 @@ def row(node: str, answer: Answer) -> Finding:
         node,
         looked_at=f"{mails} rows, {size:,} bytes in {len(answer['files'])} files",
         controls=[
-            Control("the copy holds mail", mails > 0, f"after {answer['after']:.1f} s"),
+            Control(
+                "the copy holds mail",
+                mails > 0,
+                f"look {answer['looks']}, after {answer['after']:.1f} s",
+            ),
             Control("a mark beside the copy is found", bool(answer["control"])),
         ],
         evidence=some(list(_evidence(answer))),

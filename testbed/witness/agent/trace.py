@@ -2,7 +2,7 @@
 
 Task: nodes {name: pid}, within (seconds), end (a text: a node that has read it is done). Answers:
 `{"attached": [names]}` as soon as strace says so of all, or of those it could; then for each node
-its lines, ended (was `end` seen), or `why`.
+its lines, or `why`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ CALLS = (
 )
 LONGEST = 1024
 """Bytes of a buffer that are shown; a probe's mail is shorter."""
+
+
+LEAVE_WITHIN = 2.0
+"""Seconds that strace may take to detach."""
 
 
 @dataclass
@@ -56,12 +60,14 @@ def run(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     finally:
         for one in traced.values():
             one.process.terminate()
-    _read(traced, end, deadline + 5, lambda one: False)
+    _read(traced, end, deadline + LEAVE_WITHIN, lambda one: False)
     for name, one in traced.items():
+        if not one.closed:
+            one.process.kill()  # it waits for a process that Docker has paused
         one.process.wait()
         lines = one.said.decode("ascii", "replace").splitlines()
         if one.attached:
-            yield {"node": name, "lines": lines, "ended": one.ended}
+            yield {"node": name, "lines": lines}
         else:
             yield {"node": name, "why": f"strace: {lines[-1] if lines else 'no word'}"}
 
@@ -83,10 +89,10 @@ def _read(
             if not one.closed and one.process.stderr:
                 selector.register(one.process.stderr, selectors.EVENT_READ, one)
         while any(not one.closed and not enough(one) for one in traced.values()):
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 return
-            for key, _ in ready:
+            for key, _ in selector.select(left):
                 one = key.data
                 one.take(os.read(key.fd, 1 << 16), end)
                 if one.closed:
