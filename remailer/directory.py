@@ -30,7 +30,7 @@ class Peer(BaseModel):
     link_port: int = Field(gt=0, lt=65536)
     speaks: Literal["smtp", "tls"]
     certificates: tuple[str, ...] = Field(min_length=1, max_length=2)
-    """Its link certificates, self-signed, PEM, trusted for this peer only. Two while keys change."""
+    """Its self-signed link certificates, PEM, trusted for this peer only. Two while keys change."""
     openpgp: str
     """Its armoured OpenPGP certificate, to which senders encrypt."""
 

@@ -172,8 +172,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "no-way-out",
-        "The node has no way out of the web: its one network is internal, and nothing outside it "
-        "answers.",
+        "The node has no way out of the web: its one network is internal, and a host on another "
+        "network can't be reached.",
         "D",
         "node",
         "Docker's word on its networks, and a connection tried from its network namespace",

@@ -88,6 +88,8 @@ def up() -> None:
             with progress.phase("images") as phase:
                 built = Images(docker, CACHE).ensure(progress=phase.note)
             web.up(built, progress.phase, ports=_number("PORTS", 0))
+            with progress.phase("health, as Docker sees it"):
+                web.wait_until_healthy()
     _tell(web)
 
 

@@ -193,6 +193,16 @@ class Web:
             )
             keys.write_secret(self.state / f"{user}.swaksrc", text.encode())
 
+    def wait_until_healthy(self) -> None:
+        """Wait until Docker, too, says of every remailer that it is healthy."""
+        deadline = time.monotonic() + READY_WITHIN
+        while sick := {n for n, state in self.status().items() if state == "starting"}:
+            if time.monotonic() > deadline:
+                raise WebError(
+                    f"{', '.join(sorted(sick))}: not healthy within {READY_WITHIN:.0f} s"
+                )
+            time.sleep(0.2)
+
     # -- what it is --------------------------------------------------------------------------
 
     def _parts(self) -> list[Container]:

@@ -1,4 +1,4 @@
-"""Claim `no-way-out`: a node's only network is the web's, which Docker shut, and nothing gets out.
+"""Claim `no-way-out`: a node's only network is the web's, which is shut; no other is reached.
 
 Engines differ in whether a shut network has a default route (20.10 gives one and drops what takes
 it), so the routing table proves nothing: it is tried, from the node's own network namespace.

@@ -1,0 +1,53 @@
+"""What Docker, Compose and the system say is told in one line, with what to do."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import pytest
+
+from testbed import cli
+from testbed.engine import explain
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("write /var/lib/docker/x: no space left on device", "the disk is full"),
+        (
+            "Got permission denied while trying to connect to the Docker daemon socket at "
+            "unix:///var/run/docker.sock",
+            "may not talk to Docker",
+        ),
+        ("('Connection aborted.', PermissionError(13, 'Permission denied'))", "join the group"),
+        ("('Connection aborted.', FileNotFoundError(2, 'No such file'))", "Docker is not there"),
+        ("ConnectionRefusedError(111, 'Connection refused')", "daemon is not running"),
+        (
+            "driver failed programming external connectivity on endpoint x: starting userland "
+            "proxy: listen tcp4 127.0.0.1:2587: bind: address already in use",
+            "port 2587 of 127.0.0.1 is taken",
+        ),
+        ("Pool overlaps with other one on this address space", "taken meanwhile"),
+        ("something\n  quite   new", "something quite new"),
+    ],
+)
+def test_messages_are_one_line_with_what_to_do(said: str, told: str) -> None:
+    assert told in explain(said)
+    assert "\n" not in explain(said)
+
+
+def test_a_full_disk_under_our_own_files_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "out/web.pcapng")
+
+    monkeypatch.setattr(cli, "app", full)
+    monkeypatch.setattr(sys, "argv", ["testbed", "verify"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "out/web.pcapng: the disk is full" in told
