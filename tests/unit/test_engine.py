@@ -24,7 +24,7 @@ from testbed.engine import explain
         ("('Connection aborted.', FileNotFoundError(2, 'No such file'))", "Docker is not there"),
         ("ConnectionRefusedError(111, 'Connection refused')", "daemon is not running"),
         (
-            "driver failed programming external connectivity on endpoint x: starting userland "
+            "driver failed on endpoint x: Error starting userland "
             "proxy: listen tcp4 127.0.0.1:2587: bind: address already in use",
             "port 2587 of 127.0.0.1 is taken",
         ),
