@@ -54,8 +54,8 @@ lint: $(STAMP) ## ruff and mypy --strict
 test-unit: $(STAMP) ## the tests that need no Docker
 	@$(RUN) pytest tests/unit
 
-test: lint ## all tests
-	@$(RUN) pytest
+test: lint ## all tests: those without Docker first, then webs, leaks, faults
+	@$(RUN) pytest tests/unit tests/web tests/leaks tests/faults
 
 pictures: $(STAMP) ## the README's pictures, from the last verdict in out/
 	@$(RUN) testbed pictures

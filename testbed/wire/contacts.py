@@ -83,7 +83,8 @@ def _allowed(c: Conversation, topology: Topology) -> bool:
     return (
         (by_tcp and c.target_port == LINK_PORT and {c.source, c.target} <= nodes)
         or (by_tcp and c.target_port == 25 and c.source in nodes and c.target in hosts)
-        or (by_tcp and c.target_port == 25 and c.source in hosts and c.target in nodes)
+        # Anybody may hand mail to a remailer, but for another remailer.
+        or (by_tcp and c.target_port == 25 and c.source not in nodes and c.target in nodes)
         or (c.protocol in {"udp", "tcp"} and c.target_port == 53 and c.target == topology.dns)
     )
 

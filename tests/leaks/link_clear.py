@@ -5,9 +5,6 @@ import asyncio
 from leaks import stock
 from remailer.link.smtp import Conversation, Outcome
 
-CLAIM, KIND, GRADE = "link-encrypted", "clear", "careless"
-CLAIMS = {CLAIM, "link-canary", "link-ephemeral", "link-pinned"}
-
 stock_send = Conversation.send
 
 

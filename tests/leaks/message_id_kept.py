@@ -7,9 +7,6 @@ from remailer import peel
 from remailer.errors import Dropped
 from remailer.outgoing import Outgoing
 
-CLAIM, KIND, GRADE = "headers", "message-id", "careless"
-CLAIMS = {CLAIM}
-
 stock_peel = peel.peel
 
 

@@ -6,9 +6,6 @@ from typing import Any
 from leaks import stock
 from remailer.link.tls import TlsLink
 
-CLAIM, KIND, GRADE = "link-refuses", "stranger", "technical"
-CLAIMS = {CLAIM, "link-pinned"}
-
 stock_context = TlsLink._context
 
 

@@ -6,9 +6,6 @@ from leaks import stock
 from remailer import peel
 from remailer.outgoing import Outgoing
 
-CLAIM, KIND, GRADE = "headers", "received", "careless"
-CLAIMS = {CLAIM}
-
 stock_peel = peel.peel
 
 

@@ -3,9 +3,6 @@
 from leaks import stock
 from remailer import seal
 
-CLAIM, KIND, GRADE = "spool-sealed", "spool", "technical"
-CLAIMS = {CLAIM, "silent-volume"}
-
 
 class NoCipher:
     """Encrypts nothing; 16 zeros stand for the tag."""

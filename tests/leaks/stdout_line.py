@@ -4,9 +4,6 @@ import os
 
 from leaks import stock
 
-CLAIM, KIND, GRADE = "silent-output", "stdout", "careless"
-CLAIMS = {CLAIM}
-
 copy = os.dup(1)
 stock.on_arrival(lambda mail: os.write(copy, b"mail of %d bytes\n" % len(mail)))
 

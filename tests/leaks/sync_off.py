@@ -3,9 +3,6 @@
 from leaks import stock
 from remailer import spool
 
-CLAIM, KIND, GRADE = "durable", "not durable", "technical"
-CLAIMS = {CLAIM}
-
 spool._SCHEMA = spool._SCHEMA.replace("synchronous = FULL", "synchronous = OFF")
 
 if __name__ == "__main__":

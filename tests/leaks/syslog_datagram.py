@@ -6,9 +6,6 @@ import sys
 
 from leaks import stock
 
-CLAIM, KIND, GRADE = "silent-syslog", "syslog", "careless"
-CLAIMS = {CLAIM, "contacts"}
-
 if __name__ == "__main__":
     resolver = sys.argv[sys.argv.index("--resolver") + 1]
     handler = logging.handlers.SysLogHandler(address=(resolver, 514))

@@ -4,9 +4,6 @@ from pathlib import Path
 
 from leaks import stock
 
-CLAIM, KIND, GRADE = "silent-tmpfs", "tmpfs", "careless"
-CLAIMS = {CLAIM}
-
 stock.on_arrival(Path("/dev/shm/last-mail").write_bytes)
 
 if __name__ == "__main__":

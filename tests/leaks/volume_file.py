@@ -5,9 +5,6 @@ from pathlib import Path
 
 from leaks import stock
 
-CLAIM, KIND, GRADE = "silent-volume", "volume", "careless"
-CLAIMS = {CLAIM}
-
 
 def write(mail: bytes) -> None:
     """Append a line to the log."""
