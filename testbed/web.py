@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import time
@@ -11,8 +10,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
-from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
 from docker import DockerClient
@@ -20,11 +17,11 @@ from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
 from remailer.directory import Directory, load
-from testbed import compose, keys, zones
+from testbed import compose, keys, subnet, zones
 from testbed.engine import explain, refused, state_of
 from testbed.errors import DockerError, WebError
 from testbed.topology import Link, MailHost, Topology
-from testbed.wire.probe import identities
+from testbed.wire.identities import identities
 
 Phase = Callable[[str], AbstractContextManager[Any]]
 """Names a phase of the work while it lasts, for whoever watches."""
@@ -100,7 +97,7 @@ class Web:
     def prepare(self, images: Mapping[str, str], *, ports: int = 0) -> None:
         """Write the web's state: its Compose file and variables, zones and settings."""
         self.images = dict(images)
-        self.topology = replace(self.topology, net=_free_net(self.docker, self.topology.web))
+        self.topology = replace(self.topology, net=subnet.free(self.docker, self.topology.web))
         self._write_state(ports)
 
     def open(self, phase: Phase) -> None:
@@ -283,39 +280,3 @@ def _unless_gone(remove: Callable[[], object]) -> None:
         return
     except APIError as error:
         raise refused(error) from None
-
-
-def _free_net(docker: DockerClient, web: str) -> str:
-    """The first three octets of a /24 that neither Docker nor this machine's routes use."""
-    taken = [
-        IPv4Network(config["Subnet"])
-        for network in docker.networks.list()
-        for config in (network.attrs.get("IPAM", {}).get("Config") or [])
-        if ":" not in config.get("Subnet", ":")
-    ] + _routes()
-    start = random.Random(web).randrange(256)
-    for step in range(256):
-        net = f"10.193.{(start + step) % 256}"
-        if not any(IPv4Network(f"{net}.0/24").overlaps(other) for other in taken):
-            return net
-    raise DockerError("no /24 of 10.193.0.0/16 is free for a web: make down the others")
-
-
-def _routes() -> list[IPv4Network]:
-    """This machine's own routes, where it tells them (Linux)."""
-    table = Path("/proc/net/route")
-    if not table.exists():
-        return []
-    rows = [line.split() for line in table.read_text().splitlines()[1:]]
-    nets = []
-    for row in rows:
-        address, mask = (bytes.fromhex(row[i])[::-1] for i in (1, 7))
-        length = bin(int.from_bytes(mask, "big")).count("1")
-        if length:
-            nets.append(IPv4Network((address, length), strict=False))
-    return nets
-
-
-def chosen_name() -> str:
-    """The web that the environment names ($WEB), or the default one."""
-    return os.environ.get("WEB", "unlogged")

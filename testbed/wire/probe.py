@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 from cryptography import x509
@@ -38,9 +38,6 @@ from testbed.wire.identities import (
     key_pem,
 )
 from testbed.wire.probe_verdict import ATTEMPTS, FRIENDLY, findings
-
-if TYPE_CHECKING:
-    from testbed.web import Web
 
 __all__ = ["Prober", "identities", "lookalikes", "task_of"]
 
