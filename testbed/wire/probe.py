@@ -27,6 +27,7 @@ from testbed.engine import refused
 from testbed.errors import DockerError
 from testbed.topology import PROBE_PORT, Link, Topology
 from testbed.verdict import Control, Finding, judge
+from testbed.web import Web
 from testbed.wire.identities import (
     FRIEND,
     IMPOSTORS,
