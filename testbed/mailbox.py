@@ -62,7 +62,9 @@ class Mailboxes:
     """All users' mailboxes, read over IMAP; each connection is kept while it is open."""
 
     def __init__(self, web: Web) -> None:
-        """Connect and log in as every user."""
+        """Connect and log in as every user; what is there already is of no interest."""
+        self.unexpected: list[bytes] = []
+        """Raw mails that `collect` has found and that belong to no letter."""
         self._boxes: list[_Mailbox] = []
         for host in web.topology.mailhosts:
             at, port = web.published(host.name, 143)
@@ -95,7 +97,8 @@ class Mailboxes:
         deadline = time.monotonic() + within
         while True:
             for mail in self.new():
-                _file(mail, by_recipient)
+                if not _file(mail, by_recipient):
+                    self.unexpected.append(mail)
             missing = [x for x in by_recipient.values() if not x.delivered]
             note(len(by_recipient) - len(missing))
             if not missing or time.monotonic() > deadline:
@@ -103,8 +106,8 @@ class Mailboxes:
             time.sleep(POLL)
 
 
-def _file(mail: bytes, by_recipient: dict[str, Letter]) -> None:
-    """Put a mail to the letter it belongs to: its recipient's address is its own."""
+def _file(mail: bytes, by_recipient: dict[str, Letter]) -> bool:
+    """Put a mail to the letter it belongs to, if any: its recipient's address is its own."""
     head = mail.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
     for address in re.findall(
         r"(?im)^(?:delivered-to|to|x-original-to):.*?([\w.+-]+@[\w.-]+)", head
@@ -113,7 +116,8 @@ def _file(mail: bytes, by_recipient: dict[str, Letter]) -> None:
         if letter is not None:
             letter.delivered.append(mail)
             letter.seen_at = letter.seen_at or time.monotonic()
-            return
+            return True
+    return False
 
 
 class _Mailbox:
@@ -123,7 +127,8 @@ class _Mailbox:
         self._imap = imaplib.IMAP4(at, port, timeout=30)
         self._imap.login(user, password)
         self._imap.select("INBOX", readonly=True)
-        self._next = 1
+        _, (there,) = self._imap.status("INBOX", "(UIDNEXT)")
+        self._next = int(re.findall(rb"UIDNEXT (\d+)", there)[0])
 
     def fetch(self) -> list[bytes]:
         self._imap.noop()

@@ -75,7 +75,7 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
             found += links.findings(
                 wire, web.topology, run.canaries, run.letters, captured, files.dev_log(run)
             )
-    found += delivery.findings(web.topology, run.letters)
+    found += delivery.findings(web.topology, run.letters, mailboxes.unexpected)
     found += headers.findings(run)
     if not last:
         capture.restart()

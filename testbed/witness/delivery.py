@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
-from testbed.topology import Topology
+from testbed.topology import Node, Topology
 from testbed.traffic import Letter, body_of
 from testbed.verdict import Control, Evidence, Finding, judge
 
 
-def findings(topology: Topology, letters: Sequence[Letter]) -> list[Finding]:
-    """A row a node, from the letters whose path goes through it."""
+def findings(
+    topology: Topology, letters: Sequence[Letter], unexpected: Sequence[bytes]
+) -> list[Finding]:
+    """A row a node: the letters whose path goes through it, and mail that no letter asked for."""
     direct = [letter for letter in letters if letter.kind == "direct"]
     rows = []
     for node in topology.remailers:
@@ -28,11 +31,21 @@ def findings(topology: Topology, letters: Sequence[Letter]) -> list[Finding]:
                     ),
                     Control("mail went through the node", bool(through), f"{len(through)} letters"),
                 ],
-                evidence=_troubles(through),
+                evidence=[*_troubles(through), *_uncalled(node, unexpected)],
                 kind="mail",
             )
         )
     return rows
+
+
+def _uncalled(node: Node, unexpected: Sequence[bytes]) -> Iterator[Evidence]:
+    """Mail that the node delivered though nobody sent it in this run: a copy, a report, ..."""
+    came = re.compile(rb"\AReturn-Path:[^\n]*\nReceived: from " + re.escape(node.domain).encode())
+    for mail in unexpected:
+        if came.match(mail):
+            to = re.search(rb"(?im)^to:[^\r\n]*", mail)
+            what = to[0].decode(errors="replace") if to else "no To"
+            yield Evidence("a mailbox", f"{what}: {len(mail)} bytes that no letter asked for")
 
 
 def _sizes(letters: Sequence[Letter]) -> str:

@@ -1,4 +1,4 @@
-"""The catalogue of planted leaks: which claim must catch each, at its node, and as what."""
+"""The catalogue of planted leaks: which claim must catch each, at its node, as what, by what."""
 
 from __future__ import annotations
 
@@ -16,27 +16,54 @@ class Plant:
     """The claim that must catch it."""
     kind: str
     """What that claim must call it."""
+    shows: str
+    """A regular expression that a piece of its evidence must match (where it was, and what)."""
     also: frozenset[str] = frozenset()
-    """Other claims that may accuse the node because of it."""
+    """Other claims that must accuse the node of it too."""
+    perhaps: frozenset[str] = frozenset()
+    """Claims that may accuse the node of it, depending on when they look."""
 
 
 CATALOGUE = (
-    Plant("stdout_line", "careless", "silent-output", "stdout"),
-    Plant("volume_file", "careless", "silent-volume", "volume"),
-    Plant("tmpfs_file", "careless", "silent-tmpfs", "tmpfs"),
-    Plant("syslog_datagram", "careless", "silent-syslog", "syslog", frozenset({"contacts"})),
-    Plant("received_kept", "careless", "headers", "received"),
+    Plant("stdout_line", "careless", "silent-output", "stdout", r"mail of \d+ bytes"),
+    Plant("volume_file", "careless", "silent-volume", "volume", r"mail\.log"),
+    Plant("tmpfs_file", "careless", "silent-tmpfs", "tmpfs", r"/dev/shm/last-mail"),
+    Plant(
+        "syslog_datagram",
+        "careless",
+        "silent-syslog",
+        "syslog",
+        r"frame \d+.* port 514.*took \d+ bytes",
+        also=frozenset({"contacts"}),
+    ),
+    Plant("received_kept", "careless", "headers", "received", r"Received.*mail\.sender\.test"),
     Plant(
         "link_clear",
         "careless",
         "link-encrypted",
         "clear",
-        frozenset({"link-canary", "link-ephemeral", "link-pinned"}),
+        r"frame \d+.*MAIL FROM",
+        also=frozenset({"link-canary", "link-pinned"}),
+        perhaps=frozenset({"link-ephemeral"}),
     ),
-    Plant("peer_unpinned", "technical", "link-refuses", "stranger", frozenset({"link-pinned"})),
-    Plant("spool_clear", "technical", "spool-sealed", "spool", frozenset({"silent-volume"})),
-    Plant("sync_off", "technical", "durable", "not durable"),
-    Plant("message_id_kept", "careless", "headers", "message-id"),
+    Plant(
+        "peer_unpinned",
+        "technical",
+        "link-refuses",
+        "stranger",
+        r"let in",
+        also=frozenset({"link-pinned"}),
+    ),
+    Plant(
+        "spool_clear",
+        "technical",
+        "spool-sealed",
+        "spool",
+        r"spool\.db",
+        perhaps=frozenset({"silent-volume"}),
+    ),
+    Plant("sync_off", "technical", "durable", "not durable", r"250"),
+    Plant("message_id_kept", "careless", "headers", "message-id", r"(?i)message-id"),
 )
 
 BY_NAME = {plant.name: plant for plant in CATALOGUE}

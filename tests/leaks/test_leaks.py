@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -32,14 +33,25 @@ def test_each_plant_is_caught_at_its_node_and_nobody_else_is_accused(
     planted = dict(zip(nodes, plants, strict=False))
     with make_web(leaks=planted) as web:
         record = verify_web(web, out, seed=1, progress=Progress(), last=True)
-    failed = [finding for finding in record.findings if finding.status is Status.FAIL]
     for node in nodes:
-        caught = {(f.claim, f.kind) for f in failed if node_of(f) == node}
-        plant = BY_NAME[planted[node]]
-        assert (plant.claim, plant.kind) in caught, f"{plant.name} at {node} was missed"
-        others = {claim for claim, _ in caught} - plant.also - {plant.claim}
-        assert not others, f"{plant.name} at {node}: {others} accuse it too"
+        check(BY_NAME[planted[node]], [f for f in record.findings if node_of(f) == node])
     assert record.status == 1
+
+
+def check(plant: Plant, findings: list[Finding]) -> None:
+    """A node's rows: those that must fail do, for the right reason, and all others pass."""
+    failed = {f.claim for f in findings if f.status is Status.FAIL}
+    assert {plant.claim, *plant.also} <= failed, f"{plant.name} was missed"
+    caught = [f for f in findings if f.claim == plant.claim and f.kind == plant.kind]
+    assert caught, f"{plant.name} was called something else than {plant.kind}"
+    for finding in caught:
+        told = [f"{e.where} {e.what}" for e in finding.evidence]
+        assert any(re.search(plant.shows, line) for line in told), (plant.name, told)
+        assert all(control.found for control in finding.controls), (plant.name, finding.controls)
+    accusing = {plant.claim, *plant.also, *plant.perhaps}
+    others = [f for f in findings if f.claim not in accusing]
+    assert others
+    assert [f for f in others if f.status is not Status.PASS] == [], plant.name
 
 
 def test_the_catalogue_and_the_table_of_claims_name_the_same_plants() -> None:

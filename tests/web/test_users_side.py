@@ -55,25 +55,28 @@ def in_shell(container: Container, script: str) -> None:
     assert status == 0, said.decode()
 
 
-def arrives(web: Web, body: bytes, within: float = 30) -> bytes:
-    """The mail with this body, as soon as it is in somebody's mailbox."""
+def arrive(mailboxes: Mailboxes, *bodies: bytes, within: float = 30) -> list[bytes]:
+    """The mails with these bodies, as soon as all are in somebody's mailbox."""
     deadline = time.monotonic() + within
-    with Mailboxes(web) as mailboxes:
-        while time.monotonic() < deadline:
-            for mail in mailboxes.new():
-                if body_of(mail) == body:
-                    return mail
-            time.sleep(0.2)
-    raise AssertionError(f"never arrived: {body!r}")
+    found: dict[bytes, bytes] = {}
+    while set(bodies) - set(found):
+        assert time.monotonic() < deadline, f"of {bodies} only {list(found)} arrived"
+        found |= {body_of(mail): mail for mail in mailboxes.new()}
+        time.sleep(0.2)
+    return [found[body] for body in bodies]
 
 
 def test_the_page_works_with_real_gpg_and_swaks(web: Web, user: Container) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    in_shell(user, "\n".join(blocks))
-    mail = arrives(web, b"Sent by hand over two remailers.\r\n")
+    with Mailboxes(web) as mailboxes:
+        in_shell(user, "\n".join(blocks))
+        mail, answer = arrive(
+            mailboxes,
+            b"Sent by hand over two remailers.\r\n",
+            b"Answered by hand, to nobody I know.\r\n",
+        )
     assert b"Subject: by hand\r\n" in mail
     assert b"alice" not in mail
-    answer = arrives(web, b"Answered by hand, to nobody I know.\r\n")
     assert b"Subject: an answer\r\n" in answer
     assert b"To: alice@sender.test\r\n" in answer
 
@@ -90,6 +93,8 @@ def test_the_line_that_make_up_prints_works(web: Web, user: Container) -> None:
     ).stdout  # fmt: skip
     put_file(user, HOME, "letter", made, 0o600)
     to = web.topology.remailers[0].address
-    in_shell(user, f"cat {HOME}/letter | swaks --config $SWAKS_CONFIG --to {to} --data -")
-    # swaks adds a line end, which goes on like any text after the armour.
-    assert b"Subject: hello\r\n" in arrives(web, b"hello from a pipe\r\n\r\n")
+    with Mailboxes(web) as mailboxes:
+        in_shell(user, f"cat {HOME}/letter | swaks --config $SWAKS_CONFIG --to {to} --data -")
+        # swaks adds a line end, which goes on like any text after the armour.
+        (mail,) = arrive(mailboxes, b"hello from a pipe\r\n\r\n")
+    assert b"Subject: hello\r\n" in mail
