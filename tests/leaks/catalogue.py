@@ -36,7 +36,7 @@ CATALOGUE = (
         r"frame \d+.* port 514.*took \d+ bytes",
         also=frozenset({"contacts"}),
     ),
-    Plant("received_kept", "careless", "headers", "received", r"Received.*mail\.sender\.test"),
+    Plant("received_kept", "careless", "headers", "received", r"(?i)received: .*mail\.sender"),
     Plant(
         "link_clear",
         "careless",

@@ -47,7 +47,7 @@ def check(plant: Plant, findings: list[Finding]) -> None:
     for finding in caught:
         told = [f"{e.where} {e.what}" for e in finding.evidence]
         assert any(re.search(plant.shows, line) for line in told), (plant.name, told)
-        assert all(control.found for control in finding.controls), (plant.name, finding.controls)
+        assert any(control.found for control in finding.controls), (plant.name, finding.controls)
     accusing = {plant.claim, *plant.also, *plant.perhaps}
     others = [f for f in findings if f.claim not in accusing]
     assert others
