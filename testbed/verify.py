@@ -1,8 +1,8 @@
 """One verification: real mail through a web, witnesses all round it, and the record of it all.
 
-The order matters: the sniffer listens before the first letter, the prober works while the load is
-under way (its mails wait for their peers), spools are seized while mail lies in them, and the
-capture ends after all of it.
+The order matters: the sniffer listens before the first letter, spools are seized while the load
+lies in them, then the prober works beside the rest of it (its own mail waits in the spools for its
+peers, and must not be what was seized), and the capture ends after all of it.
 """
 
 from __future__ import annotations
@@ -54,10 +54,9 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
     ):
         with progress.phase("sniffer listens"):
             capture.wait_listening()
-            prober.start()
         with Mailboxes(web) as mailboxes:
             with progress.phase("mail through the web") as phase:
-                found = _load(run, rng, mailboxes, phase)
+                found = _load(run, rng, mailboxes, prober, phase)
             with progress.phase("is it on disk when a 250 is said"):
                 found += durable.findings(run)
             with progress.phase("strangers and impostors"):
@@ -84,8 +83,10 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
     return record
 
 
-def _load(run: Run, rng: random.Random, mailboxes: Mailboxes, phase: Phase) -> list[Finding]:
-    """Send a whole load and wait for it; seize the spools while mail lies in them."""
+def _load(
+    run: Run, rng: random.Random, mailboxes: Mailboxes, prober: Prober, phase: Phase
+) -> list[Finding]:
+    """Send a whole load and wait for it; seize the spools while it lies in them, then probe."""
     letters = Plan(run.web.topology, run.canaries, rng).load()
     run.letters += letters
     count = 0
@@ -95,8 +96,13 @@ def _load(run: Run, rng: random.Random, mailboxes: Mailboxes, phase: Phase) -> l
         count += 1
         phase.note(f"{count} of {len(letters)} sent")
 
+    def seize() -> spool.Seized:
+        seized = spool.seize(run)
+        prober.start()
+        return seized
+
     with ThreadPoolExecutor(1) as pool:
-        seized = pool.submit(spool.seize, run)
+        seized = pool.submit(seize)
         asyncio.run(send(run.web, letters, sent))
         mailboxes.collect(
             letters, ARRIVE_WITHIN, lambda n: phase.note(f"{n} of {len(letters)} arrived")

@@ -1,8 +1,8 @@
-"""Claim `durable`: a node says 250 to a mail only after the mail is on disk.
+"""Claim `durable`: a node says 250 to a mail on port 25 only after the mail is on disk.
 
 strace shows the node's system calls while cover mail comes in: the end of the mail, writes to the
 spool of at least its size, a sync of that same file that began after them and has returned, and
-only then the 250.
+only then the 250. What strace said is kept: `strace-NODE.txt` in the run's folder.
 """
 
 from __future__ import annotations
@@ -167,6 +167,11 @@ def _received(socket: _Socket, call: Call, token: bytes) -> None:
             socket.end = call.ended
 
 
+def kept(node: str) -> str:
+    """Name of the file with what strace said of a node."""
+    return f"strace-{node}.txt"
+
+
 def judge_lines(node: str, lines: Sequence[str], token: str, trouble: str = "") -> Finding:
     """The row of one node, from what strace said; `trouble`: what went wrong when mailing to it."""
     seen = list(calls(lines))
@@ -183,7 +188,9 @@ def judge_lines(node: str, lines: Sequence[str], token: str, trouble: str = "") 
             Control(
                 "the end of each cover mail and its 250",
                 len(probes) == MAILS,
-                trouble or ", ".join(f"lines {mail.end} and {mail.reply}" for mail in probes),
+                trouble
+                or f"{kept(node)}, "
+                + ", ".join(f"lines {mail.end} and {mail.reply}" for mail in probes),
             ),
             Control(
                 "a sync of the spool",
@@ -194,7 +201,7 @@ def judge_lines(node: str, lines: Sequence[str], token: str, trouble: str = "") 
         evidence=some(
             [
                 Evidence(
-                    f"strace of {node}, lines {mail.end} to {mail.reply}",
+                    f"{kept(node)}, lines {mail.end} to {mail.reply}",
                     "mail ended, no write to the spool was synced, and it said "
                     + excerpt(lines[mail.reply - 1]),
                 )
@@ -221,6 +228,10 @@ def findings(run: Run) -> list[Finding]:
                 answers[told["node"]] = told
     except TROUBLE as error:
         why = reason(error)
+    run.out.mkdir(parents=True, exist_ok=True)
+    for node in nodes:
+        lines = answers.get(node, {}).get("lines", ())
+        (run.out / kept(node)).write_text("".join(f"{line}\n" for line in lines))
     return [
         judge_lines(node, answers[node]["lines"], token, trouble.get(node, ""))
         if "lines" in answers.get(node, {})

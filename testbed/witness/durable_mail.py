@@ -12,8 +12,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-TEXT_LINES = 10
-"""Of 66 bytes: more than SQLite's own headers, and no more than strace is told to show."""
+TEXT_LINES = 360
+"""Of 66 bytes: more than the pages of a smaller mail that is synced at the same time, and no more
+than strace is told to show."""
 
 
 def send(host: str, address: str, task: dict[str, Any]) -> str:

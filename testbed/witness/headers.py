@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from testbed.run import Run
-from testbed.topology import Topology
+from testbed.topology import Node, Topology
 from testbed.traffic import Letter
 from testbed.verdict import Control, Evidence, Finding, judge
 from testbed.wire.canary import FIELDS, Canaries
 from testbed.witness.inside import excerpt, some
 
-ALLOWED = frozenset(
-    {
-        "return-path", "delivered-to", "x-original-to", "received",
-        "from", "to", "subject", "date", "message-id",
-        "mime-version", "content-type", "content-transfer-encoding", "reply-to", "in-reply-to",
-    }
-)  # fmt: skip
-"""What may be there: what the recipient's host adds, what the node makes, and `##` lines."""
+HOSTS_OWN = frozenset({"return-path", "delivered-to", "x-original-to", "received"})
+"""What the recipient's host adds."""
+
+MADE = frozenset({"from", "to", "date", "message-id"})
+"""What the node makes. All else has to be asked for by the letter, word for word."""
 
 RECIPIENTS_OWN = frozenset({"to", "delivered-to", "x-original-to", "received"})
-"""Where the mark of the recipient's own address belongs."""
+"""Where the recipient's own address belongs, with its mark."""
 
-KINDS = ("received", "message-id", "date", "header")
+KINDS = ("received", "message-id", "date", "header", "name")
 """Sorts of leak; a row with several says the first."""
 
 _MIDNIGHT = re.compile(r".* 00:00:00 \+0000")
-_SPOKEN = re.compile(r"from .*?\[(?P<host>[0-9a-fA-F.:]+)\].*?\bby (?P<by>\S+)", re.DOTALL)
+_SPOKEN = re.compile(
+    r"from (?P<name>\S+) .*?\[(?P<host>[0-9a-fA-F.:]+)\].*?\bby (?P<by>\S+)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,28 @@ class Header:
     line: int
     name: str
     value: str
+
+
+@dataclass(frozen=True)
+class Exit:
+    """Who hands a mail to the recipient's host, and what it may call itself."""
+
+    greeting: str
+    host: str
+    domain: str
+    sender: str
+    """The whole From."""
+    names: frozenset[str]
+    """Names, domains and addresses of all others that may have had the mail: none may be told."""
+
+    @classmethod
+    def of(cls, node: Node, topology: Topology) -> Exit:
+        """A remailer that the chain ends at."""
+        others = [other for other in topology.remailers if other != node]
+        names = {name for other in others for name in (other.name, other.host)}
+        return cls(
+            node.domain, node.host, node.domain, f"Anonymous <{node.address}>", frozenset(names)
+        )
 
 
 @dataclass(frozen=True)
@@ -86,8 +108,21 @@ def judge_letters(
     rows = []
     for node in topology.remailers:
         last = [letter for letter in letters if letter.path[-1:] == (node.name,)]
-        traces = [t for letter in last for t in traces_of(letter, node.host, canaries, seen)]
-        ordinary = [t for letter in direct for t in traces_of(letter, node.host, canaries, seen)]
+        exit_ = Exit.of(node, topology)
+        traces = [t for letter in last for t in traces_of(letter, exit_, canaries, seen)]
+        # As if the sender's own mail host were the exit: it has kept all that was there before it.
+        ordinary = [
+            trace
+            for letter in direct
+            for host in topology.mailhosts
+            if letter.sender.endswith(f"@{host.domain}")
+            for trace in traces_of(
+                letter,
+                replace(exit_, greeting=f"mail.{host.domain}", host=host.host),
+                canaries,
+                seen,
+            )
+        ]
         mails = sum(len(letter.delivered) for letter in last)
         rows.append(
             judge(
@@ -112,51 +147,96 @@ def _controls(
     marks = [canaries.mark(letter.number, "s") for letter in direct]
     sought = {
         "an ordinary mail shows its way": [t for t in traces if t.kind == "received"],
-        "an ordinary mail shows its Message-ID": [t for t in traces if t.kind == "message-id"],
+        "an ordinary mail shows its Message-ID": [
+            t for t in traces if t.kind == "message-id" and "as submitted" in t.evidence.what
+        ],
         "an ordinary mail shows its time": [t for t in traces if t.kind == "date"],
         "an ordinary mail shows its sender": [
             t for t in traces if any(mark in t.evidence.what for mark in marks)
         ],
+        "an ordinary mail shows its sender's name": [t for t in traces if t.kind == "name"],
     }
     for what, found in sought.items():
         yield Control(what, bool(found), found[0].evidence.where if found else "")
 
 
 def traces_of(
-    letter: Letter, exit_host: str, canaries: Canaries, seen: Mapping[str, int]
+    letter: Letter, exit_: Exit, canaries: Canaries, seen: Mapping[str, int]
 ) -> Iterator[Trace]:
     """All that a letter's delivered mails tell of their origin.
 
-    `exit_host`: the address from which the recipient's host had it; `seen`: how often each
-    Message-ID came out of the web.
+    `seen`: how often each Message-ID came out of the web.
     """
     by = f"mail.{letter.recipient.rpartition('@')[2]}"
     for mail in letter.delivered:
         headers = parse(mail)
-        yield from _received(letter, headers, exit_host, by)
+        yield from _received(letter, headers, exit_, by)
         for header in headers:
             if header.name == "message-id":
-                if header.value == letter.message_id:
-                    yield _trace("message-id", letter, header, "as submitted: ")
-                elif any(canaries.search(header.value.encode("latin-1"))):
-                    yield _trace("message-id", letter, header, "marked: ")
-                elif seen.get(header.value, 0) > 1:
-                    yield _trace("message-id", letter, header, "in more than one mail: ")
+                yield from _message_id(letter, header, exit_, canaries, seen)
             elif header.name == "date" and not _MIDNIGHT.fullmatch(header.value):
                 yield _trace("date", letter, header)
-            elif header.name not in ALLOWED:
+            elif header.name == "from" and header.value != exit_.sender:
+                yield _trace("header", letter, header, "not the node's: ")
+            elif header.name == "return-path" and header.value != "<>":
+                yield _trace("header", letter, header, "not empty: ")
+            elif header.name not in HOSTS_OWN | MADE and not _asked(letter, header):
                 yield _trace("header", letter, header, "not asked for: ")
             yield from _marks(letter, header, canaries)
+            yield from _names(letter, header, exit_)
 
 
-def _received(
-    letter: Letter, headers: Sequence[Header], exit_host: str, by: str
+def _asked(letter: Letter, header: Header) -> bool:
+    """Whether the letter asks for this line as it is; who answers a reply block asks for none."""
+    if letter.kind not in {"forward", "direct"}:
+        return False
+    asked = {("subject", letter.subject), *((n.lower(), v) for n, v in letter.headers)}
+    return (header.name, header.value) in asked
+
+
+def _message_id(
+    letter: Letter,
+    header: Header,
+    exit_: Exit,
+    canaries: Canaries,
+    seen: Mapping[str, int],
 ) -> Iterator[Trace]:
+    if header.value == letter.message_id:
+        yield _trace("message-id", letter, header, "as submitted: ")
+    elif any(canaries.search(header.value.encode("latin-1"))):
+        yield _trace("message-id", letter, header, "marked: ")
+    elif seen.get(header.value, 0) > 1:
+        yield _trace("message-id", letter, header, "in more than one mail: ")
+    elif not re.fullmatch(rf"<[0-9a-f]{{32}}@{re.escape(exit_.domain)}>", header.value):
+        yield _trace("message-id", letter, header, "not 128 bits at the node: ")
+    elif any(digest in header.value for digest in _digests(letter)):
+        yield _trace("message-id", letter, header, "made from the letter's: ")
+
+
+def _digests(letter: Letter) -> Iterator[str]:
+    """What a Message-ID of the right shape could be made from, hashed, as far as it has room."""
+    texts = {letter.message_id, letter.message_id.strip("<>"), letter.sender, letter.subject}
+    for text in texts:
+        for name in ("md5", "sha1", "sha256"):
+            yield hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()[:32]
+
+
+def _names(letter: Letter, header: Header, exit_: Exit) -> Iterator[Trace]:
+    """The sender's user and domain, and other remailers: no line may have them."""
+    user, domain = letter.sender.partition("+")[0].lower(), letter.sender.rpartition("@")[2]
+    value = header.value.lower()
+    for name in sorted({user, domain, *exit_.names}):
+        if re.search(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", value):
+            yield _trace("name", letter, header, f"tells {name}: ")
+
+
+def _received(letter: Letter, headers: Sequence[Header], exit_: Exit, by: str) -> Iterator[Trace]:
     """Received lines of others than the recipient's host, or from others than the exit node."""
     lines = [header for header in headers if header.name == "received"]
     for header in lines:
         spoken = _SPOKEN.match(header.value)
-        if spoken is None or (spoken["host"], spoken["by"]) != (exit_host, by):
+        told = spoken and (spoken["name"], spoken["host"], spoken["by"])
+        if told != (exit_.greeting, exit_.host, by):
             yield _trace("received", letter, header)
     if not lines:
         nothing = Header(1, "received", f"no line of {by}: it can't be told where it came from")
@@ -171,7 +251,7 @@ def _marks(letter: Letter, header: Header, canaries: Canaries) -> Iterator[Trace
         code = hit.mark[-1] if own else ""
         if code == "r" and header.name in RECIPIENTS_OWN:
             continue
-        if code == "j" and header.name == "subject" and letter.kind == "forward":
+        if code == "j" and header.name == "subject" and _asked(letter, header):
             continue
         if header.name == "message-id":
             continue  # told as such

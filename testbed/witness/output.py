@@ -1,12 +1,13 @@
-"""Claim `silent-output`: nothing on a node's stdout or stderr but the one line of readiness.
+"""Claim `silent-output`: nothing on a node's stdout or stderr but one line of readiness a start.
 
 What Docker keeps of the health check's output counts as well: it stands on the host's disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from testbed.run import Run
@@ -32,44 +33,75 @@ def findings(run: Run) -> list[Finding]:
 def _row(run: Run, node: str) -> Finding:
     try:
         container = run.web.container(node)
-        log = container.logs(stdout=True, stderr=True)
+        log = container.logs(stdout=True, stderr=True, timestamps=True)
         attributes = container.attrs
     except TROUBLE as error:
         return unseen("silent-output", node, reason(error))
     return judge_log(node, log, attributes)
 
 
+@dataclass(frozen=True)
+class Line:
+    """A line of the log: its number from 1, its offset without Docker's times, when it was said."""
+
+    number: int
+    offset: int
+    time: str
+    text: bytes
+
+
+def parse(log: bytes) -> list[Line]:
+    """The lines of a log in which Docker has put the time before each."""
+    lines, offset = [], 0
+    for number, whole in enumerate(log.split(b"\n")[: -1 if log.endswith(b"\n") else None], 1):
+        time, _, text = whole.partition(b" ")
+        if whole:
+            lines.append(Line(number, offset, _comparable(time.decode("latin-1")), text))
+        offset += len(text) + 1
+    return lines
+
+
+def _comparable(time: str) -> str:
+    """RFC 3339 in UTC with all nine digits of the fraction: Docker leaves out zeros at the end."""
+    whole, _, fraction = time.removesuffix("Z").partition(".")
+    return f"{whole}.{fraction:0<9}"
+
+
 def judge_log(node: str, log: bytes, attributes: dict[str, Any]) -> Finding:
-    """The row of one node, from its whole log and what `docker inspect` says of it."""
+    """The row of one node, from its whole log with times and what `docker inspect` says of it."""
     driver = str(attributes["HostConfig"]["LogConfig"]["Type"])
     checks = attributes["State"].get("Health", {}).get("Log") or []
-    lines = log.split(b"\n")
-    at = next((i for i, line in enumerate(lines, 1) if line == ready_line(node)), None)
+    started = _comparable(str(attributes["State"]["StartedAt"]))
+    lines = parse(log)
+    ready = [line for line in lines if line.text == ready_line(node) and line.time >= started]
     return judge(
         "silent-output",
         node,
-        looked_at=f"{len(log)} bytes of docker log ({driver}), {len(checks)} health checks",
+        looked_at=f"{len(lines)} lines of docker log ({driver}), {len(checks)} health checks",
         controls=[
             Control("a log driver that can be read back", driver in READABLE, driver),
             Control(
-                "the line that it prints when ready", at is not None, f"line {at}" if at else ""
+                "the line that it prints when ready, since it was last started",
+                bool(ready),
+                f"line {ready[0].number}" if ready else "",
             ),
         ],
-        evidence=some([*_lines(node, lines), *_checks(checks)]),
+        evidence=some([*_lines(node, lines, ready), *_checks(checks)]),
         kind="stdout",
     )
 
 
-def _lines(node: str, lines: list[bytes]) -> Iterator[Evidence]:
-    offset = 0
-    for number, line in enumerate(lines, 1):
-        if line and line != ready_line(node):
-            where = f"docker log, line {number}, byte {offset}"
-            yield Evidence(where, excerpt(line.decode("latin-1")))
-        offset += len(line) + 1
-    # An empty line is a line too; only what follows the last line's end is none.
-    empty = [number for number, line in enumerate(lines[:-1], 1) if not line]
-    yield from (Evidence(f"docker log, line {number}", "an empty line") for number in empty)
+def _lines(node: str, lines: Sequence[Line], ready: Sequence[Line]) -> Iterator[Evidence]:
+    """Whatever is not the line of readiness, and that line where it is said once more.
+
+    How often an earlier process was started isn't known: its lines of readiness are passed over.
+    """
+    for line in lines:
+        where = f"docker log, line {line.number}, byte {line.offset}"
+        if line.text != ready_line(node):
+            yield Evidence(where, excerpt(line.text.decode("latin-1")) or "an empty line")
+        elif line in ready[1:]:
+            yield Evidence(where, f"said again: {line.text.decode()}")
 
 
 def _checks(checks: list[dict[str, Any]]) -> Iterator[Evidence]:

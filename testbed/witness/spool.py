@@ -1,6 +1,6 @@
 """Claim `spool-sealed`: a spool seized in the middle of a load shows nothing of any mail.
 
-The copy is taken, searched and deleted inside the witness container; only what was found leaves it.
+The copies are taken, searched and deleted in the witness container; only what was found leaves it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from testbed.wire.canary import Canaries
 from testbed.witness.inside import SPOOL, Answer, ask, excerpt, some, unseen
 
 DATABASE = "spool.db"
-TABLE = "spool"
-"""The database's file in the spool's folder, and the table whose rows are mails."""
+"""The database's file in the spool's folder."""
 
 CATCH_WITHIN = 30.0
-"""Seconds in which every node is to be caught with mail in its spool."""
+"""Seconds in which every node is to be caught with mail of this run in its spool."""
+
+COPIES = 4
+"""Copies of each node's spool that are wanted; one will do."""
+APART, SPREAD = 0.5, 4.0
+"""Least seconds between two copies; when all nodes were caught, how long more copies are taken."""
 
 WORDS = (
     "remailer.test", "sender.test", "recipient.test", "-----BEGIN PGP", "Anon-To", "Subject:",
@@ -36,12 +40,16 @@ class Seized:
 
 
 def seize(run: Run) -> Seized:
-    """Seize each node's spool as soon as mail lies in it; blocks, so call it in a thread."""
+    """Seize each node's spool while mail lies in it that was not there when this was called.
+
+    Blocks: call it in a thread when the load begins, and let nothing but the load write mail.
+    """
     nodes = [node.name for node in run.web.topology.remailers]
     token = Canaries.new(random.SystemRandom()).prefix
     return Seized(
         ask(
-            run, "seize", nodes, folder=SPOOL, database=DATABASE, table=TABLE, within=CATCH_WITHIN,
+            run, "seize", nodes, folder=SPOOL, database=DATABASE, within=CATCH_WITHIN,
+            copies=COPIES, apart=APART, spread=SPREAD,
             prefix=run.canaries.prefix, words=WORDS, token=token,
         )
     )  # fmt: skip
@@ -56,19 +64,20 @@ def row(node: str, answer: Answer) -> Finding:
     """The row of one node, from what the agent told."""
     if "why" in answer:
         return unseen("spool-sealed", node, answer["why"])
-    mails = answer["rows"].get(TABLE, 0)
-    size = sum(answer["files"].values())
+    copies = answer["copies"]
+    size = sum(copy["bytes"] for copy in copies)
+    when = ", ".join(f"{copy['after']:.1f}" for copy in copies)
     return judge(
         "spool-sealed",
         node,
-        looked_at=f"{mails} rows, {size:,} bytes in {len(answer['files'])} files",
+        looked_at=f"{len(copies)} copies of {size:,} bytes, {answer['rows']} rows in them",
         controls=[
             Control(
-                "the copy holds mail",
-                mails > 0,
-                f"look {answer['looks']}, after {answer['after']:.1f} s",
+                "copies taken during the load hold mail that was not there before",
+                answer["rows"] > 0 and bool(copies),
+                f"{len(copies)} copies, after {when} s",
             ),
-            Control("a mark beside the copy is found", bool(answer["control"])),
+            Control("a mark and a text beside the copies are found", bool(answer["control"])),
         ],
         evidence=some(list(_evidence(answer))),
         kind="spool",
@@ -79,3 +88,5 @@ def _evidence(answer: Answer) -> Iterator[Evidence]:
     for hit in answer["hits"]:
         where = f"{SPOOL}/{hit['file']}, byte {hit['offset']}"
         yield Evidence(where, f"{hit['mark']} ({hit['form']}): {excerpt(hit['excerpt'])}")
+    for what in answer["strange"]:
+        yield Evidence(f"{SPOOL}/{DATABASE}", excerpt(what))

@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from docker.errors import DockerException
 from docker.models.containers import Container
 
+from testbed.errors import WebError
 from testbed.run import Run
 from testbed.verdict import Control, Evidence, Finding, judge
 from testbed.witness.inside import TROUBLE, reason, unseen
@@ -58,15 +60,19 @@ def findings(run: Run) -> list[Finding]:
                     strict=True,
                 )
             )
-    except TROUBLE as error:
+    except (*TROUBLE, DockerException) as error:
         return [unseen("no-way-out", node, reason(error)) for node in nodes]
-    return [_row(node, seen[node], seen[host], targets) for node in nodes]
+    web = f"{topology.web}_web"
+    return [row(node, seen[node], seen[host], targets, web) for node in nodes]
 
 
 def _edge_address(container: Container, inside: str) -> str:
     """A mail host's address on its other network: outside the web."""
     networks: dict[str, Any] = container.attrs["NetworkSettings"]["Networks"]
-    return next(str(n["IPAddress"]) for n in networks.values() if n["IPAddress"] != inside)
+    for network in networks.values():
+        if network["IPAddress"] not in {inside, ""}:
+            return str(network["IPAddress"])
+    raise WebError(f"{container.name}: it is on no other network than the web's")
 
 
 def _look(run: Run, name: str, targets: Sequence[str]) -> Seen:
@@ -91,9 +97,11 @@ def _look(run: Run, name: str, targets: Sequence[str]) -> Seen:
     )
 
 
-def _row(node: str, seen: Seen, host: Seen, targets: tuple[str, str]) -> Finding:
+def row(node: str, seen: Seen, host: Seen, targets: tuple[str, str], web: str) -> Finding:
+    """The row of one node, whose only network has to be `web`."""
     inside, outside = targets
-    bad = [Evidence(f"network {name}", "is not internal") for name in seen.open_networks]
+    bad = [Evidence(f"network {n}", f"is not {web}") for n in seen.networks if n != web]
+    bad += [Evidence(f"network {name}", "is not internal") for name in seen.open_networks]
     if seen.answers.get(outside) == "answers":
         bad.append(Evidence(f"connection to {outside}", "was answered, from outside the web"))
     return judge(
@@ -101,6 +109,7 @@ def _row(node: str, seen: Seen, host: Seen, targets: tuple[str, str]) -> Finding
         node,
         looked_at=f"{', '.join(seen.networks)}; a connection to {outside}",
         controls=[
+            Control("it is on the web's network", web in seen.networks, ", ".join(seen.networks)),
             Control(
                 "the same try reaches a mail host inside the web",
                 seen.answers.get(inside) == "answers",

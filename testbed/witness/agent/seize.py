@@ -1,73 +1,113 @@
 """Job `seize`: copies of the nodes' spools, taken while mail lies in them, searched and deleted.
 
 Task: nodes {name: pid}, folder (where a node has its spool), database (the file's name in it),
-table (whose rows are mails), within (seconds), prefix (the run's marks), words (what no spool may
-show), token (a prefix that is put beside each copy). A node's answer: rows {table: count}, files
-{name: bytes}, hits [{file, offset, form, mark, excerpt}], control, after (seconds from the start),
-looks (how often it was looked at); or `why`.
+copies (of each node), apart, spread and within (seconds), prefix (the run's marks), words (what no
+spool may show), token (a prefix that is put beside the copies). A copy counts when it has rows that
+were not there at the first look. A node's answer: copies [{after, rows, bytes}], rows (different
+ones in all copies, with what their logs still show), hits [{file, offset, form, mark, excerpt}],
+strange [{file, what}], control, looks; or `why`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
+import hashlib
 import sqlite3
-import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from testbed.wire.canary import Canaries
-from testbed.witness.agent import walk
+from testbed.witness.agent import database, walk
 from testbed.witness.agent.mounts import Mount
 
-AGAIN = 0.1
-"""Seconds between two looks at the spools."""
+AGAIN = 0.02
+"""Seconds between two looks at the spools; one whose files did not change is not copied."""
 
 SHORT = 11
 """Letters; of shorter words some forms are so short that they turn up in any ciphertext."""
 
 BESIDE = "control"
-"""Name of the control's file beside a copy; no spool file of ours is called so."""
+"""Name of the control beside the copies; no spool file of ours is called so."""
 
 
 @dataclass
-class Seized:
-    """One node's copy: the first with mail in it, else the last."""
+class Copy:
+    """One copy of a node's spool."""
 
     files: dict[str, bytes]
-    rows: dict[str, int]
+    rows: dict[bytes, bytes]
+    """Every row in the database, or in what its log shows of earlier transactions."""
     after: float
 
 
+@dataclass
+class Watched:
+    """One node: what was there before, and the copies that have something else."""
+
+    pid: int
+    before: set[bytes] | None = None
+    copies: list[Copy] = field(default_factory=list)
+    stamp: object = None
+    why: str = "its spool was never seen with mail of this run in it"
+    looks: int = 0
+
+
 def run(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """One answer a node, when every node was caught with mail or the time is over."""
+    """One answer a node, when there are enough copies of each or the time is over."""
     begun = time.monotonic()
-    caught: dict[str, Seized] = {}
-    why = dict.fromkeys(task["nodes"], "its spool was never seen with mail in it")
-    looks = 0
-    waiting = dict(task["nodes"])
-    while waiting and time.monotonic() < begun + task["within"]:
-        looks += 1
-        for name, pid in list(waiting.items()):
-            try:
-                files = _files(pid, task["folder"])
-                rows = _rows(files, task["database"])
-            except (walk.Unseen, OSError) as error:
-                why[name] = str(error)
-                continue
-            if files:
-                caught[name] = Seized(files, rows, time.monotonic() - begun)
-            if rows.get(task["table"]):
-                del waiting[name]
+    nodes = {name: Watched(pid) for name, pid in task["nodes"].items()}
+    while (now := time.monotonic() - begun) < task["within"]:
+        for one in nodes.values():
+            last = one.copies[-1].after + task["apart"] if one.copies else 0.0
+            if len(one.copies) < task["copies"] and now >= last:
+                _look(one, task, begun)
+        least = min((len(one.copies) for one in nodes.values()), default=task["copies"])
+        if least >= task["copies"] or (least and now > task["spread"]):
+            break
         time.sleep(AGAIN)
-    for name in task["nodes"]:
-        if name in caught:
-            yield {"node": name, "looks": looks} | _searched(caught[name], task)
+    for name, one in nodes.items():
+        if one.copies:
+            yield {"node": name, "looks": one.looks} | searched(one.copies, task)
         else:
-            yield {"node": name, "why": why[name]}
+            yield {"node": name, "why": one.why}
+
+
+def _look(one: Watched, task: dict[str, Any], begun: float) -> None:
+    """Take a copy if something has changed, and keep it if there is mail of this run in it."""
+    try:
+        stamp = _stamp(one.pid, task)
+        if stamp == one.stamp:
+            return
+        one.looks += 1
+        files = _files(one.pid, task["folder"])
+        if _stamp(one.pid, task)[0] != stamp[0]:
+            return  # the log went into the database meanwhile: torn
+        rows = rows_of(files, task["database"])
+    except (walk.Unseen, OSError) as error:
+        one.why = str(error)
+        return
+    except (sqlite3.Error, MemoryError):
+        return
+    one.stamp = stamp
+    if one.before is None:
+        one.before = set(rows)
+    elif set(rows) - one.before:
+        one.copies.append(Copy(files, rows, time.monotonic() - begun))
+
+
+def _stamp(pid: int, task: dict[str, Any]) -> tuple[object, object]:
+    """Changes whenever the database, or its log, is written to."""
+    stamps = []
+    for name in (task["database"], task["database"] + "-wal"):
+        try:
+            found = walk.lstat(pid, f"{task['folder']}/{name}")
+            stamps.append((found.st_ino, found.st_size, found.st_mtime_ns))
+        except FileNotFoundError:
+            stamps.append((0, 0, 0))
+    return stamps[0], stamps[1]
 
 
 def _files(pid: int, folder: str) -> dict[str, bytes]:
@@ -83,53 +123,61 @@ def _files(pid: int, folder: str) -> dict[str, bytes]:
     return files
 
 
-def _rows(files: Mapping[str, bytes], database: str) -> dict[str, int]:
-    """Rows by table; none when the copy was taken in the middle of a change."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in (database, f"{database}-wal"):
-            if name in files:
-                (Path(folder) / name).write_bytes(files[name])
-        try:
-            with contextlib.closing(sqlite3.connect(Path(folder) / database)) as db:
-                tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-                return {
-                    str(name): int(db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0])
-                    for (name,) in tables.fetchall()
-                }
-        except sqlite3.Error:
-            return {}
+def rows_of(files: Mapping[str, bytes], name: str) -> dict[bytes, bytes]:
+    """The rows of a copy, with those of its last earlier states. Raises sqlite3.Error if torn."""
+    found: dict[bytes, bytes] = {}
+    states = database.states(files.get(name, b""), files.get(f"{name}-wal", b""))
+    for state in deque(states, database.MOST_STATES):
+        if state:
+            found |= database.rows(state)
+    return found
 
 
-def _searched(seized: Seized, task: dict[str, Any]) -> dict[str, Any]:
-    """The copy lies on this container's own disk while it is searched, with the control beside."""
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        for name, data in seized.files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(data)
-        (folder / BESIDE).write_text(f"beside the copy: {task['token']}0000b sender.test\n")
-        found = [hit for path in sorted(folder.rglob("*")) for hit in _hits(path, folder, task)]
-    beside = {hit["mark"] for hit in found if hit["file"] == BESIDE}
+def searched(copies: list[Copy], task: dict[str, Any]) -> dict[str, Any]:
+    """All of the copies, searched with the control beside them."""
+    rows = {id_: blob for copy in copies for id_, blob in copy.rows.items()}
+    files: dict[bytes, tuple[str, bytes]] = {}  # what did not change is searched once
+    for number, copy in enumerate(copies, 1):
+        for name, data in copy.files.items():
+            files.setdefault(hashlib.sha256(data).digest(), (f"{name} (copy {number})", data))
+    text = f"beside the copy: {task['token']}0000b sender.test\n".encode()
+    found = [hit for name, data in files.values() for hit in _hits(name, data, task)]
+    beside = {hit["mark"] for hit in _hits(BESIDE, text, task)}
+    readable = database.readable(text * (database.PIECE // len(text) + 1))
+    strange = [what for copy in copies for what in _foreign(copy, task)]
+    strange += [
+        f"row {id_.hex()}, {why}" for id_, blob in rows.items() if (why := database.readable(blob))
+    ]
     return {
-        "rows": seized.rows,
-        "files": {name: len(data) for name, data in seized.files.items()},
-        "hits": [hit for hit in found if hit["file"] != BESIDE],
-        "control": {f"{task['token']}0000b", "sender.test"} <= beside,
-        "after": seized.after,
+        "rows": len(rows),
+        "copies": [
+            {"after": c.after, "rows": len(c.rows), "bytes": sum(map(len, c.files.values()))}
+            for c in copies
+        ],
+        "hits": found,
+        "strange": list(dict.fromkeys(strange)),
+        "control": {f"{task['token']}0000b", "sender.test"} <= beside and bool(readable),
     }
 
 
-def _hits(path: Path, folder: Path, task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if path.is_dir():
-        return
-    name, data = str(path.relative_to(folder)), path.read_bytes()
+def _foreign(copy: Copy, task: dict[str, Any]) -> list[str]:
+    name = task["database"]
+    last = deque(database.states(copy.files.get(name, b""), copy.files.get(f"{name}-wal", b"")), 1)
+    try:
+        return database.foreign(last[0])
+    except sqlite3.Error as error:
+        return [f"it can't be read: {error}"]
+
+
+def _hits(name: str, data: bytes, task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for prefix in (task["prefix"], task["token"]):
         for hit in Canaries(prefix).search(data):
             yield _told(name, hit.offset, hit.form, hit.mark, hit.excerpt)
+    lower = data.lower()
     for word in task["words"]:
-        for match in re.finditer(re.escape(word.encode()), data, re.IGNORECASE):
-            excerpt = data[max(0, match.start() - 40) : match.end() + 60]
-            yield _told(name, match.start(), "text", word, excerpt)
+        sought, at = word.lower().encode(), -1
+        while (at := lower.find(sought, at + 1)) >= 0:
+            yield _told(name, at, "text", word, data[max(0, at - 40) : at + len(sought) + 60])
         if len(word) < SHORT:
             continue
         for hit in Canaries(word).search(data):

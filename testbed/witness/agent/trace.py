@@ -19,7 +19,7 @@ CALLS = (
     "recvfrom,recvmsg,read,readv,sendto,sendmsg,write,writev,pwrite64,pwritev,pwritev2,"
     "fsync,fdatasync"
 )
-LONGEST = 1024
+LONGEST = 32768
 """Bytes of a buffer that are shown; a probe's mail is shorter."""
 
 

@@ -70,11 +70,18 @@ def inside(pid: int, point: str) -> str:
     return f"/proc/{pid}/root{point}"
 
 
+def lstat(pid: int, point: str) -> os.stat_result:
+    """What stands at a path of the node's. Raises OSError."""
+    return os.lstat(inside(pid, point))
+
+
 def walk(pid: int, mount: Mount, others: frozenset[str]) -> Iterator[Entry]:
-    """Every name in the mount, the mount's own root left out; `others`: all mount points."""
+    """Every name in the mount; its root only if that has attributes. `others`: all mount points."""
     top = inside(pid, mount.point)
-    if not stat.S_ISDIR(os.lstat(top).st_mode):
-        yield entry(pid, mount.point)
+    root = entry(pid, mount.point)
+    if root.attributes or root.kind != "directory":
+        yield root
+    if root.kind != "directory":
         return
     prefix = len(inside(pid, ""))
     count = 0

@@ -1,0 +1,159 @@
+"""A copy of a node's spool as a database: the rows it has, and whatever no sealed spool has.
+
+The write-ahead log keeps what earlier transactions wrote (SQLite file format, 4.1): the database is
+looked at as it was after each of them, so that mail is found that lay there for moments only.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import lzma
+import re
+import sqlite3
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+COLUMNS = {"spool": ("id", "sealed"), "transfer": ("epoch", "tag")}
+"""All that a spool has: its tables and their columns."""
+
+RULES = {
+    "spool": "typeof(id) = 'blob' AND length(id) = 16 AND typeof(sealed) = 'blob'",
+    "transfer": "typeof(epoch) = 'integer' AND epoch BETWEEN 0 AND 99999 "
+    "AND typeof(tag) = 'blob' AND length(tag) = 16",
+}
+"""What each of their rows is: a time in seconds, say, is no day."""
+
+PIECE = 4096
+"""Bytes whose values are counted together; every row is a multiple of it."""
+
+UNEVEN = 560.0
+"""Chi-square of a piece's byte values (255 degrees of freedom) above which it isn't random.
+
+By Chernoff's bound a random piece is above it less than once in 10**21; of 10**9 pieces not one
+in 10**12 runs. English, hex, padding and ciphers that move letters give thousands.
+"""
+
+MOST_STATES = 48
+"""Earlier states of one copy that are looked at: the last ones."""
+
+_ROWS = "SELECT id, sealed FROM spool"
+_INFLATED = 1 << 22
+_PACKED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08|BZh[1-9]1AY&SY|\xfd7zXZ\0")
+_WAL_HEADER, _FRAME = struct.Struct(">8I"), struct.Struct(">6I")
+
+
+def states(database: bytes, log: bytes) -> Iterator[bytes]:
+    """The database as it was before its log, and after each transaction in the log."""
+    yield database
+    if len(log) < _WAL_HEADER.size:
+        return
+    _, _, page_size, _, *salts, _, _ = _WAL_HEADER.unpack_from(log)
+    image = bytearray(database)
+    at = _WAL_HEADER.size
+    while page_size and at + _FRAME.size + page_size <= len(log):
+        page, pages, *salt, _, _ = _FRAME.unpack_from(log, at)
+        if salt != salts or not page:
+            return  # left over from before the log was begun anew
+        start = (page - 1) * page_size
+        image.extend(bytes(max(0, start + page_size - len(image))))
+        image[start : start + page_size] = log[at + _FRAME.size : at + _FRAME.size + page_size]
+        at += _FRAME.size + page_size
+        if pages:
+            del image[pages * page_size :]
+            yield bytes(image)
+
+
+@contextlib.contextmanager
+def opened(image: bytes) -> Iterator[sqlite3.Connection]:
+    """A state as a database in memory. Reading it may raise sqlite3.Error: it was torn."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.text_factory = bytes
+        # Its header says that there is a log (SQLite file format, 1.3.3); in memory there is none.
+        db.deserialize(image[:18] + b"\1\1" + image[20:])
+        yield db
+
+
+def rows(image: bytes) -> dict[bytes, bytes]:
+    """The mails' rows of one state: id → what is sealed. Raises sqlite3.Error."""
+    if not image:
+        return {}
+    with opened(image) as db:
+        return {_bytes(id_): _bytes(blob) for id_, blob in db.execute(_ROWS)}
+
+
+def foreign(image: bytes) -> list[str]:
+    """Tables, columns, rows and settings that no spool has. Raises sqlite3.Error."""
+    with opened(image) as db:
+        found = []
+        for kind, name in db.execute("SELECT type, name FROM sqlite_master").fetchall():
+            if kind != b"table" or name.decode("latin-1") not in COLUMNS:
+                found.append(f"{kind.decode()} {name.decode('latin-1')}, which no spool has")
+        for table, columns in COLUMNS.items():
+            there = [row[1].decode("latin-1") for row in db.execute(f"PRAGMA table_info({table})")]
+            more = [name for name in there if name not in columns]
+            if more:
+                found.append(f"table {table} has columns of no spool: {', '.join(more)}")
+            elif there:
+                query = f"SELECT count(*) FROM {table} WHERE NOT ifnull({RULES[table]}, 0)"
+                if count := db.execute(query).fetchone()[0]:
+                    found.append(f"{count} rows of table {table} are of another form")
+        for setting in ("user_version", "application_id"):
+            if value := db.execute(f"PRAGMA {setting}").fetchone()[0]:
+                found.append(f"{setting} is {value}")
+        return found
+
+
+def outside(image: bytes) -> list[str]:
+    """Bytes at rest in the file that belong to no row. Raises sqlite3.Error."""
+    page_size = struct.unpack_from(">H", image, 16)[0]
+    page_size = 65536 if page_size == 1 else page_size
+    size = page_size * int(struct.unpack_from(">I", image, 28)[0])
+    found = []
+    if size != len(image):
+        found.append(f"{len(image)} bytes, of which the database has {size}")
+    with opened(image[:size]) as db:
+        said = [row[0].decode("latin-1") for row in db.execute("PRAGMA integrity_check")]
+        if said != ["ok"]:
+            found.append(f"integrity_check: {'; '.join(said)[:200]}")
+        if free := db.execute("PRAGMA freelist_count").fetchone()[0]:
+            found.append(f"{free} free pages")
+    return found
+
+
+def readable(blob: bytes) -> str:
+    """Why a row can't be ciphertext, or nothing: uneven byte values, or something packed in it."""
+    if len(blob) < PIECE or len(blob) & (len(blob) - 1):
+        return f"{len(blob)} bytes are no size class"
+    for at in range(0, len(blob), PIECE):
+        if (value := chi_square(blob[at : at + PIECE])) > UNEVEN:
+            return f"byte {at}: not random (chi-square {value:.0f}, of 255 expected)"
+    for match in _PACKED.finditer(blob):
+        if size := _unpacked(blob[match.start() :]):
+            return f"byte {match.start()}: a packed text of {size} bytes, not sealed"
+    return ""
+
+
+def chi_square(data: bytes) -> float:
+    """How far the byte values are from being equally frequent: about 255 when they are."""
+    expected = len(data) / 256
+    counts = Counter(data)
+    return sum((counts[value] - expected) ** 2 for value in range(256)) / expected
+
+
+def _unpacked(data: bytes) -> int:
+    """Bytes of the text packed at the beginning; 0 if it isn't whole, with its checksum."""
+    made: Any
+    for made in (zlib.decompressobj(47), bz2.BZ2Decompressor(), lzma.LZMADecompressor()):
+        with contextlib.suppress(zlib.error, OSError, EOFError, lzma.LZMAError, ValueError):
+            text = made.decompress(data, _INFLATED)
+            if made.eof and text:
+                return len(text)
+    return 0
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
