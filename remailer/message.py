@@ -29,6 +29,9 @@ __all__ = ["MAX_LAYERS", "MAX_MAIL", "MAX_RECIPIENTS", "Outgoing", "read"]
 MAX_LAYERS = 20
 """PGP messages that are opened in one mail, one inside the other."""
 
+MAX_BLOCKS = 20
+"""`::` blocks that are obeyed in one round: each costs a copy of all that follows it."""
+
 MAX_RECIPIENTS = 5
 """Recipients of one message: the field's usual maximum."""
 
@@ -42,15 +45,15 @@ Decrypt = Callable[[bytes], bytes]
 
 @dataclass
 class _Request:
-    """What the directives have said so far."""
+    """What the directives of one round have said so far."""
 
     recipients: dict[str, None] = field(default_factory=dict)
     """In order of their naming, each once."""
     null: bool = False
     encrypted: bool = False
-    """This round's text is to be decrypted."""
+    """The text is to be decrypted."""
     directed: bool = False
-    """This round has named a recipient: what follows for a remailer is for the next one."""
+    """A recipient is named: what follows for a remailer is for the next one."""
 
     def take(self, fields: list[Field]) -> None:
         for said in fields:
@@ -82,8 +85,9 @@ def read(
     for _ in range(MAX_LAYERS):
         if not request.encrypted:
             break
-        clear_headers = []
-        request.encrypted = request.directed = False
+        # Nothing said outside the armour holds inside: a recipient named there would be sent what
+        # the armour hides, and whoever has a message could have it opened for him.
+        clear_headers, request = [], _Request()
         text = _limit(outgoing.canonical(_peel_layer(text, decrypt)))
         if (found := directives.bare(text)) is not None:
             request.take(found[0])
@@ -115,10 +119,14 @@ def _pasted_blocks(text: bytes, request: _Request) -> bytes:
     Once a recipient is named, a further block that says where to go, or that what follows is
     encrypted, is the next remailer's: that is how a chain is nested.
     """
+    blocks = 0
     while not request.encrypted and (found := directives.pasted(text)) is not None:
         fields, rest = found
         if request.directed and any(said.name in directives.ACTING for said in fields):
             break
+        blocks += 1
+        if blocks > MAX_BLOCKS:
+            raise Dropped("too many blocks")
         request.take(fields)
         text = rest
     return text

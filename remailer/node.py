@@ -26,6 +26,7 @@ from remailer.link import Link
 from remailer.link.smtp import SmtpLink, listen
 from remailer.link.tls import TlsLink
 from remailer.listener import MAX_CONNECTIONS, MAX_STRANGERS, Accept, Desk, Door, Gate
+from remailer.outgoing import domain_of
 from remailer.peel import Peelers
 from remailer.pool import Pool
 from remailer.seal import Arrived, Leaving
@@ -158,6 +159,9 @@ class Node:
         if not isinstance(entry, Arrived):
             return
         outgoing = await self._peelers.peel(entry.mail)
+        if len(outgoing) > 1 and any(domain_of(one.recipient) in self._peers for one in outgoing):
+            # Blocks in clear nest: five addresses at each hop would make 5^n mails of one.
+            outgoing = ()
         leaving = []
         for one in outgoing:
             due = time.time() + self._pool.delay(self._rng)

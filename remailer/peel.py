@@ -2,7 +2,8 @@
 
 OpenPGP messages come from strangers, and the library that opens them has no limit on what comes
 out. So mails are peeled in processes with limits on memory, time and output; a worker that dies
-takes one mail with it. Workers are spawned, never forked: no thread's lock and no other mail's
+takes one mail with it. One that is late does so only the second time, because a paused machine
+makes it late too. Workers are spawned, never forked: no thread's lock and no other mail's
 memory is copied into them. All that joins them to the node is one pipe each: process pools of
 libraries have queues with named semaphores, which stay in /dev/shm and are torn when a worker
 dies. They are replaced now and then, so that freed memory goes. Nothing of them is ever printed,
@@ -16,6 +17,7 @@ import contextlib
 import multiprocessing
 import random
 import resource
+import signal
 import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -56,7 +58,7 @@ class Peelers:
     def __init__(
         self, secret_key: bytes, address: str, workers: int = 2, seconds: float = 10.0
     ) -> None:
-        """`secret_key` is the node's, armoured; a mail may take `seconds`. Starts nothing."""
+        """`secret_key` is the node's, armoured; a mail may take `seconds`, twice. No start yet."""
         self._own = (secret_key, address)
         self._seconds = seconds
         self._count = workers
@@ -82,6 +84,7 @@ class Peelers:
         if len(raw) > MAX_MAIL:
             return ()
         worker = await self._idle.get()
+        late = False
         try:
             for _ in range(_ATTEMPTS):
                 if worker is None or worker.peeled >= MAX_TASKS:
@@ -92,6 +95,12 @@ class Peelers:
                     return await asyncio.to_thread(worker.peel, raw, self._seconds)
                 except _DiedBefore:
                     worker = await self._replace(worker)
+                except _TookTooLong:
+                    # By the clock on the wall: perhaps all of us were stopped meanwhile.
+                    worker = await self._replace(worker)
+                    if late:
+                        return ()
+                    late = True
                 except _DiedOfIt:
                     worker = await self._replace(worker)
                     return ()
@@ -132,7 +141,11 @@ class _DiedBefore(Exception):
 
 
 class _DiedOfIt(Exception):
-    """A worker died of the mail, or took too long."""
+    """A worker died of the mail."""
+
+
+class _TookTooLong(Exception):
+    """A worker took the mail and wasn't done in time."""
 
 
 class _Worker:
@@ -158,7 +171,7 @@ class _Worker:
         self._pipe.recv_bytes(_WORD)
 
     def peel(self, raw: bytes, seconds: float) -> tuple[Outgoing, ...]:
-        """Have one mail peeled. Raises _DiedBefore or _DiedOfIt."""
+        """Have one mail peeled. Raises _DiedBefore, _DiedOfIt or _TookTooLong."""
         deadline = time.monotonic() + seconds
         try:
             self._pipe.send_bytes(raw)
@@ -168,6 +181,8 @@ class _Worker:
         try:
             count = int.from_bytes(self._hear(deadline, _WORD))
             made = tuple(self._outgoing(deadline) for _ in range(min(count, MAX_RECIPIENTS)))
+        except TimeoutError:
+            raise _TookTooLong from None
         except (EOFError, OSError, ValueError):
             raise _DiedOfIt from None
         self.peeled += 1
@@ -198,6 +213,10 @@ _WORD = 4
 def _work(pipe: Connection, secret_key: bytes, address: str) -> None:
     """Be a worker: silent, limited, not to be dumped, with the key; until the pipe is closed."""
     silence.hush()
+    # Ctrl-C and a container's stop reach the whole group: the node ends its workers, nobody else,
+    # and an interrupted mail would look like one that asks for nothing.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     keyring = Keyring.load(secret_key)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + HEADROOM

@@ -41,6 +41,7 @@ def make(
         if not is_utf8(text):
             raise ChainError("body: neither ASCII nor UTF-8; say what it is by a Content-Type")
         lines += [(name, value) for name, _, value in (line.partition(": ") for line in EIGHT_BIT)]
+    _not_multiplied(directory, recipients)
     letter = directions(recipients, hops[-1]) + header_block(lines) + text
     return Submission(hops[0].address, ENCRYPTED + wrap(hops, letter))
 
@@ -81,6 +82,12 @@ def directions(recipients: Sequence[str], last: Peer) -> bytes:
         if domain_of(address) == last.domain:
             raise ChainError(f"recipient {address}: {last.name} drops mail to itself")
     return _to(", ".join(recipients))
+
+
+def _not_multiplied(directory: Directory, recipients: Sequence[str]) -> None:
+    for address in recipients:
+        if len(recipients) > 1 and directory.at(address):
+            raise ChainError(f"recipient {address}: a remailer has to be the only recipient")
 
 
 def header_block(lines: Sequence[tuple[str, str]]) -> bytes:

@@ -91,6 +91,7 @@ def test_layers_have_the_size_of_their_content_only() -> None:
         ({"recipients": [BOB] * 6}, "recipients: 6"),
         ({"recipients": ["bob"]}, "recipient 'bob': not an address"),
         ({"recipients": ["x@alpha.remailer.test"]}, "recipient x@alpha.remailer.test: alpha drops"),
+        ({"recipients": [BOB, "x@echo.remailer.test"]}, "recipient x@echo.remailer.test: a rem"),
         ({"body": b"a\0"}, "body: it has a NUL byte"),
         ({"body": b"a\rb"}, "body: it has a lone CR"),
         ({"body": b"x" * 999}, "body: a line has 999 bytes"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from remailer import message
 from remailer.errors import Dropped
-from remailer.message import MAX_LAYERS, MAX_MAIL, Outgoing
+from remailer.message import MAX_BLOCKS, MAX_LAYERS, MAX_MAIL, Outgoing
 
 ME = "remailer@alpha.remailer.test"
 TODAY = date(2026, 8, 25)
@@ -212,6 +212,27 @@ def test_layers_have_a_limit() -> None:
     assert only(layers(MAX_LAYERS))[1] == b"deep\r\n"
     with pytest.raises(Dropped):
         read(layers(MAX_LAYERS + 1))
+
+
+@pytest.mark.parametrize("said", [b"Anon-To: eve@evil.test", b"Null:"])
+def test_what_is_said_outside_the_armour_is_forgotten_once_it_is_opened(said: bytes) -> None:
+    inner = encrypted(TO + b"hi\r\n")
+    outside = inner.replace(b"::\r\n", b"::\r\n" + said + b"\r\n", 1)
+    both = said + b"\r\nEncrypted: PGP"
+    for raw in (mail(outside), mail(encrypted(outside)), mail(inner[22:], *both.split(b"\r\n"))):
+        (out,) = read(raw)
+        assert out.recipient == "bob@recipient.test"
+    with pytest.raises(Dropped):
+        read(mail(outside.replace(armour(TO + b"hi\r\n"), armour(b"not a remailer's\r\n"))))
+
+
+def test_blocks_have_a_limit_in_each_round() -> None:
+    blocks = b"::\r\n\r\n" * (MAX_BLOCKS - 1) + TO + b"hi\r\n"
+    assert only(mail(blocks))[1] == b"hi\r\n"
+    assert only(mail(encrypted(blocks)))[1] == b"hi\r\n"
+    for raw in (mail(b"::\r\n\r\n" + blocks), mail(encrypted(b"::\r\n\r\n" + blocks))):
+        with pytest.raises(Dropped):
+            read(raw)
 
 
 def test_lines_are_made_fit_for_mail() -> None:

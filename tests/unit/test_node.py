@@ -160,6 +160,19 @@ async def test_mail_goes_through_chains_and_reply_blocks(web: Web) -> None:
     assert ("recipient.test", "MX") in web.dns.asked
 
 
+async def test_mail_to_a_remailer_and_to_others_is_not_multiplied(web: Web) -> None:
+    await asyncio.gather(web.run("alpha"), web.run("bravo"))
+    onward = b"::\r\nAnon-To: bob@recipient.test\r\n\r\nmultiplied\r\n"
+    for others in (b"b@bravo.remailer.test", b"bob@recipient.test"):
+        to = b"a@BRAVO.remailer.test," + others
+        await web.mail("alpha", b"::\r\nAnon-To: " + to + b"\r\n\r\n" + onward)
+    await web.forward("alpha,bravo", b"one hop at a time\n")
+    (mail,) = await web.receive()
+    assert mail.endswith(b"\r\n\r\none hop at a time\r\n")
+    await asyncio.gather(web.end("alpha"), web.end("bravo"))
+    assert web.got.empty()
+
+
 async def test_kill_loses_nothing(web: Web) -> None:
     await web.run("alpha")
     for number in range(6):

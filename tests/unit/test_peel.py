@@ -151,6 +151,41 @@ async def test_a_mail_that_takes_too_long_is_dropped() -> None:
         await peelers.stop()
 
 
+async def busy_worker() -> int:
+    """The one worker, once it has been at its mail for a while."""
+    (pid,) = workers_of(os.getpid())
+    before = cpu_ticks(pid)
+    async with asyncio.timeout(20):
+        while cpu_ticks(pid) < before + 10:
+            await asyncio.sleep(0.005)
+    return pid
+
+
+async def test_a_mail_whose_time_was_lost_to_a_pause_is_peeled_again() -> None:
+    peelers = Peelers(key("alpha"), ME, workers=1, seconds=4.0)
+    await peelers.start()
+    try:
+        task = asyncio.create_task(peelers.peel(b"Anon-To: x@y.test\n\n" + b"\n" * 2_000_000))
+        os.kill(await busy_worker(), signal.SIGSTOP)
+        assert len(await task) == 1
+    finally:
+        await peelers.stop()
+
+
+async def test_signals_to_the_whole_process_group_drop_no_mail() -> None:
+    peelers = Peelers(key("alpha"), ME, workers=1)
+    await peelers.start()
+    try:
+        task = asyncio.create_task(peelers.peel(b"Anon-To: x@y.test\n\n" + b"\n" * 2_000_000))
+        worker = await busy_worker()
+        os.kill(worker, signal.SIGINT)
+        os.kill(worker, signal.SIGTERM)
+        assert len(await task) == 1
+        assert workers_of(os.getpid()) == [worker]
+    finally:
+        await peelers.stop()
+
+
 async def test_workers_have_their_limits(peelers: Peelers) -> None:
     workers = workers_of(os.getpid())
     assert len(workers) == 2
