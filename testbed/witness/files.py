@@ -16,6 +16,7 @@ from testbed.run import Run
 from testbed.verdict import Control, Evidence, Finding, judge
 from testbed.wire.canary import Canaries
 from testbed.witness.inside import (
+    DATABASE,
     KEYS,
     SPOOL,
     TROUBLE,
@@ -28,7 +29,7 @@ from testbed.witness.inside import (
 )
 
 DECLARED = {
-    SPOOL: frozenset({"spool.db", "spool.db-wal", "spool.db-shm"}),
+    SPOOL: frozenset({DATABASE, f"{DATABASE}-wal"}),
     KEYS: frozenset({"identity.json", "openpgp.asc", "link.key", "link.crt", "secret"}),
 }
 """The volumes of a node, and every file that may be in them."""
@@ -58,14 +59,19 @@ def findings(run: Run) -> list[Finding]:
     token = Canaries.new(random.SystemRandom()).prefix
     with ThreadPoolExecutor(4) as pool:
         diffs = pool.map(lambda name: _diff(run, name), [*nodes, *hosts])
-        answers = ask(run, "look", nodes, prefix=run.canaries.prefix, token=token)
+        prefix = run.canaries.prefix
+        database = f"{SPOOL}/{DATABASE}"
+        answers = ask(run, "look", nodes, prefix=prefix, token=token, database=database)
+        logs = ask(run, "log", hosts, prefix=prefix, path=MAIL_LOG)
         told = dict(zip([*nodes, *hosts], diffs, strict=True))
     controls = [_logged(host, told[host]) for host in hosts]
+    letters = {letter.number for letter in run.letters}
+    marked = [logged_marks(host, logs[host], letters, run.canaries) for host in hosts]
     rows = []
     for node in nodes:
         answer = answers[node]
         rows.append(root_row(node, told[node], answer, controls))
-        rows += [tmpfs_row(node, answer), volume_row(node, answer)]
+        rows += [tmpfs_row(node, answer), volume_row(node, answer, marked)]
     return rows
 
 
@@ -96,6 +102,16 @@ def _logged(host: str, diff: Diff) -> Control:
     return Control(sought, there, MAIL_LOG if there else "")
 
 
+def logged_marks(host: str, answer: Answer, letters: set[int], canaries: Canaries) -> Control:
+    """The search that finds nothing at the nodes finds this run's mail in a mail host's log."""
+    sought = f"this run's marks are found in the log of {host}"
+    marks = answer.get("marks", {})
+    found = [mark for mark in marks if canaries.letter_of(mark) in letters]
+    if not found:
+        return Control(sought, False, answer.get("why", MAIL_LOG))
+    return Control(sought, True, f"{MAIL_LOG}, byte {marks[found[0]]}: {found[0]}")
+
+
 def root_row(node: str, diff: Diff, answer: Answer, controls: Sequence[Control]) -> Finding:
     """silent-root: nothing in docker diff, and a root that can't be written to."""
     if isinstance(diff, str):
@@ -118,30 +134,71 @@ def root_row(node: str, diff: Diff, answer: Answer, controls: Sequence[Control])
 
 
 def tmpfs_row(node: str, answer: Answer) -> Finding:
-    """silent-tmpfs: no file in memory but Docker's own devices."""
-    return _row("silent-tmpfs", "tmpfs", node, answer, _in_memory)
-
-
-def volume_row(node: str, answer: Answer) -> Finding:
-    """silent-volume: no file on disk but the declared ones, and no mark in any."""
-    return _row("silent-volume", "volume", node, answer, _on_disk)
-
-
-def _row(claim: str, kind: str, node: str, answer: Answer, evidence: Any) -> Finding:
+    """silent-tmpfs: no file in memory but Docker's own devices, none that lost its name either."""
     if "why" in answer:
-        return unseen(claim, node, answer["why"])
-    where = {"silent-tmpfs": "tmpfs", "silent-volume": "disk"}[claim]
-    mounts = [mount for mount in answer["mounts"] if mount["kind"] == where]
+        return unseen("silent-tmpfs", node, answer["why"])
+    mounts = [mount for mount in answer["mounts"] if mount["kind"] == "tmpfs"]
+    unlinked = [found for found in answer["unlinked"] if _of_memory(found["target"])]
+    return judge(
+        "silent-tmpfs",
+        node,
+        looked_at=f"{_sizes(mounts)}, open files of {answer['processes']} processes",
+        controls=[control for mount in mounts for control in _controls(mount)],
+        evidence=some([*(e for mount in mounts for e in _in_memory(mount)), *_open(unlinked)]),
+        kind="tmpfs",
+    )
+
+
+def volume_row(node: str, answer: Answer, controls: Sequence[Control]) -> Finding:
+    """silent-volume: no file on disk but the declared ones, no mark in any, a spool in the spool.
+
+    `controls`: the same search in the mail hosts.
+    """
+    if "why" in answer:
+        return unseen("silent-volume", node, answer["why"])
+    mounts = [mount for mount in answer["mounts"] if mount["kind"] == "disk"]
+    unlinked = [found for found in answer["unlinked"] if not _of_memory(found["target"])]
+    strange = answer["database"].get("strange", ())
+    path = f"{SPOOL}/{DATABASE}"
+    return judge(
+        "silent-volume",
+        node,
+        looked_at=f"{_sizes(mounts)}, open files of {answer['processes']} processes",
+        controls=[
+            *(control for mount in mounts for control in _controls(mount)),
+            Control(
+                f"{path} is seen at rest, whole",
+                "strange" in answer["database"],
+                answer["database"].get("why", path),
+            ),
+            *controls,
+        ],
+        evidence=some(
+            [
+                *(found for mount in mounts for found in _on_disk(mount)),
+                *(Evidence(path, excerpt(what)) for what in strange),
+                *_open(unlinked),
+            ]
+        ),
+        kind="volume",
+    )
+
+
+def _sizes(mounts: Sequence[Answer]) -> str:
     files = sum(len(mount.get("entries", ())) for mount in mounts)
     size = sum(mount.get("bytes", 0) for mount in mounts)
-    return judge(
-        claim,
-        node,
-        looked_at=f"{len(mounts)} mounts, {files} names, {size:,} bytes",
-        controls=[control for mount in mounts for control in _controls(mount)],
-        evidence=some([found for mount in mounts for found in evidence(mount)]),
-        kind=kind,
-    )
+    return f"{len(mounts)} mounts, {files} names, {size:,} bytes"
+
+
+def _of_memory(target: str) -> bool:
+    """Whether a file that has no name any more was in memory."""
+    return target.startswith(("/memfd:", "/dev/", "/run/", "/SYSV"))
+
+
+def _open(unlinked: Iterable[Answer]) -> Iterator[Evidence]:
+    for found in unlinked:
+        where = f"/proc/{found['process']}/fd/{found['fd']}"
+        yield Evidence(where, f"open, without a name: {excerpt(found['target'])}")
 
 
 def _controls(mount: Answer) -> Iterator[Control]:

@@ -32,6 +32,9 @@ SPOOL = "/var/lib/remailer/spool"
 KEYS = "/var/lib/remailer/keys"
 """Where a node has its volumes."""
 
+DATABASE = "spool.db"
+"""The database's file in the spool's folder."""
+
 PATIENCE = 20.0
 """Seconds that a job may take, besides the time that it was given itself."""
 

@@ -12,10 +12,7 @@ from dataclasses import dataclass
 from testbed.run import Run
 from testbed.verdict import Control, Evidence, Finding, judge
 from testbed.wire.canary import Canaries
-from testbed.witness.inside import SPOOL, Answer, ask, excerpt, some, unseen
-
-DATABASE = "spool.db"
-"""The database's file in the spool's folder."""
+from testbed.witness.inside import DATABASE, SPOOL, Answer, ask, excerpt, some, unseen
 
 CATCH_WITHIN = 30.0
 """Seconds in which every node is to be caught with mail of this run in its spool."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from testbed.wire.canary import Canaries
-from testbed.witness.agent import dev, keys, look, seize, walk
+from testbed.witness.agent import dev, keys, log, look, walk
 from testbed.witness.agent.mounts import Mount, parse
 
 ME = os.getpid()
@@ -145,62 +144,40 @@ def test_an_agent_that_is_ended_takes_its_control_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("job", [look.run, dev.run, keys.run])
 def test_a_process_that_is_gone_is_an_answer(job: object) -> None:
-    task = {"nodes": {"alpha": 2**22 + 1}, "prefix": RUN.prefix, "token": TOKEN.prefix}
+    task = {
+        "nodes": {"alpha": 2**22 + 1},
+        "prefix": RUN.prefix,
+        "token": TOKEN.prefix,
+        "database": "/d",
+    }
     [answer] = job(task | {"folder": "/keys"})  # type: ignore[operator]
     assert answer["node"] == "alpha"
     assert "gone" in answer["why"]
 
 
-def spool(folder: Path, rows: int, text: bytes) -> dict[str, bytes]:
-    folder.mkdir()
-    db = sqlite3.connect(folder / "spool.db", isolation_level=None)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("CREATE TABLE spool (id INTEGER PRIMARY KEY, sealed BLOB)")
-    db.executemany("INSERT INTO spool (sealed) VALUES (?)", [(text,)] * rows)
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    db.close()
-    return files
+def test_a_folders_own_attributes_are_seen(tmp_path: Path) -> None:
+    try:
+        os.setxattr(tmp_path, "user.log", RUN.mark(7, "s").encode())
+    except OSError:
+        pytest.skip("no extended attributes here")
+    assert [h["place"] for h in searched(tmp_path)[str(tmp_path)].hits] == ["attribute user.log"]
 
 
-TASK = {
-    "prefix": RUN.prefix,
-    "token": TOKEN.prefix,
-    "words": ["sender.test", "Subject:"],
-    "database": "spool.db",
-    "table": "spool",
-}
+def test_an_open_file_without_a_name_is_seen(tmp_path: Path) -> None:
+    me = Path(f"/proc/{ME}")
+    assert me in list(look._processes(ME))
+    with (tmp_path / "log").open("w"), (tmp_path / "kept").open("w"):
+        (tmp_path / "log").unlink()
+        memory = os.memfd_create("secret")
+        targets = {found["target"] for found in look._unlinked(me)}
+        os.close(memory)
+    assert {f"{tmp_path}/log (deleted)", "/memfd:secret (deleted)"} <= targets
+    assert not any("kept" in target for target in targets)
 
 
-def test_rows_of_a_seized_spool_are_counted_with_what_is_only_in_its_log(tmp_path: Path) -> None:
-    files = spool(tmp_path / "a", 3, b"sealed")
-    assert seize._rows(files, "spool.db") == {"spool": 3}
-    assert seize._rows({}, "spool.db") == {}
-    assert seize._rows({"spool.db": b"torn" * 2000}, "spool.db") == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "marks"),
-    [
-        (bytes(range(256)), set()),
-        (b"From: a@SENDER.test", {"sender.test"}),
-        (b"x" + b"c2VuZGVyLnRlc3Q=", {"sender.test"}),
-        (b"Subject: x", {"Subject:"}),
-        (RUN.mark(3, "b").encode(), {RUN.mark(3, "b")}),
-    ],
-)
-def test_a_seized_spool_is_searched_in_all_forms(
-    tmp_path: Path, text: bytes, marks: set[str]
-) -> None:
-    seized = seize.Seized(spool(tmp_path / "a", 1, text), {"spool": 1}, 0.5)
-    told = seize._searched(seized, TASK)
-    assert {hit["mark"] for hit in told["hits"]} == marks
-    assert told["control"]
-    assert told["rows"] == {"spool": 1}
-
-
-def test_without_its_control_found_a_seized_spool_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Canaries, "search", lambda self, data: iter(()))
-    seized = seize.Seized(spool(tmp_path / "a", 1, b"x"), {"spool": 1}, 0.5)
-    assert not seize._searched(seized, TASK)["control"]
+def test_a_log_is_searched_for_marks(tmp_path: Path) -> None:
+    (tmp_path / "mail.log").write_text(f"from=<alice+{RUN.mark(7, 's')}@sender.test>")
+    task = {"nodes": {"sender": ME, "gone": 2**22 + 1}, "prefix": RUN.prefix}
+    there, gone = log.run(task | {"path": f"{tmp_path}/mail.log"})
+    assert there["marks"] == {RUN.mark(7, "s"): 12}
+    assert "why" in gone

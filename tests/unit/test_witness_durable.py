@@ -39,7 +39,7 @@ def test_without_syncs_each_mail_is_told_with_its_lines() -> None:
     finding = judged(lines("strace-sync-off"))
     assert (finding.status, finding.kind) == (Status.FAIL, "not durable")
     assert len(finding.evidence) == 2
-    found = re.fullmatch(r"strace of echo, lines (\d+) to (\d+)", finding.evidence[0].where)
+    found = re.fullmatch(r"strace-echo\.txt, lines (\d+) to (\d+)", finding.evidence[0].where)
     assert found
     said = lines("strace-sync-off")
     assert r"\r\n.\r\n" in said[int(found[1]) - 1]
@@ -87,6 +87,9 @@ DATA_SAID = r'sendto(3<socket:[5]>, "354 go\r\n", 8, 0, NULL, 0) = 8'
         ([WRITE, END, SYNC, REPLY], False),
         ([END, SYNC, WRITE, REPLY], False),
         ([END, WRITE, OTHER, REPLY], False),
+        # Another row's page, synced, does not vouch for a mail of more bytes.
+        ([END.replace("= 20", "= 23760"), WRITE, SYNC, REPLY, WRITE], False),
+        ([END.replace("= 20", "= 8000"), WRITE, WRITE, SYNC, REPLY], True),
         ([END, HEADER, SYNC, WRITE, REPLY], False),  # synchronous = NORMAL
         ([END, WRITE, SYNC.replace("= 0", "= -1 EIO (Input/output error)"), REPLY], False),
         (

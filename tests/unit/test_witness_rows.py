@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from testbed.topology import Topology
-from testbed.traffic import Letter
 from testbed.verdict import Control, Finding, Status
 from testbed.wire.canary import Canaries
-from testbed.witness import files, headers, keys, output, spool
+from testbed.witness import files, keys, output, way_out
 from testbed.witness.agent import keys as agent_keys
 from testbed.witness.agent import walk
 from testbed.witness.agent.mounts import Mount
@@ -28,34 +26,54 @@ def told(finding: Finding) -> tuple[Status, list[str], str]:
 # -- silent-output ----------------------------------------------------------------------------
 
 
+STARTED = "2026-11-24T20:59:00.5Z"
+
+
 def attributes(driver: str = "json-file", said: str = "") -> dict[str, Any]:
     checks = [{"Start": "2026-11-24T20:59:00Z", "ExitCode": 0, "Output": said}]
     return {
         "HostConfig": {"LogConfig": {"Type": driver, "Config": {}}},
-        "State": {"Health": {"Status": "healthy", "Log": checks}},
+        "State": {"StartedAt": STARTED, "Health": {"Status": "healthy", "Log": checks}},
     }
 
 
 READY = b"remailer alpha: ready\n"
+NOW, BEFORE = b"2026-11-24T20:59:00.750000000Z ", b"2026-11-24T20:59:00.499999999Z "
 
 
 @pytest.mark.parametrize(
     ("log", "driver", "said", "status", "evidence"),
     [
-        (READY, "json-file", "", Status.PASS, []),
-        (READY * 2, "local", "", Status.PASS, []),  # it was started twice
-        (READY + b"mail of 78 bytes\n", "json-file", "", Status.FAIL, ["mail of 78 bytes"]),
-        (READY + b"no end", "json-file", "", Status.FAIL, ["no end"]),
-        (READY + b"\n", "json-file", "", Status.FAIL, ["an empty line"]),
-        (READY, "json-file", "3 mails waiting", Status.FAIL, ["3 mails waiting"]),
-        (b"remailer alpha: ready, too\n", "local", "", Status.FAIL, ["remailer alpha: ready, too"]),
+        (NOW + READY, "json-file", "", Status.PASS, []),
+        # It was started three times.
+        (BEFORE + READY + BEFORE + READY + NOW + READY, "local", "", Status.PASS, []),
+        (
+            (NOW + READY) * 3,
+            "local",
+            "",
+            Status.FAIL,
+            ["said again: remailer alpha: ready"] * 2,
+        ),
+        (BEFORE + READY, "local", "", Status.INCONCLUSIVE, []),
+        (BEFORE + b"x\n" + NOW + READY, "local", "", Status.FAIL, ["x"]),
+        (NOW + READY + NOW + b"mail of 78 bytes\n", "local", "", Status.FAIL, ["mail of 78 bytes"]),
+        (NOW + READY + NOW + b"no end", "json-file", "", Status.FAIL, ["no end"]),
+        (NOW + READY + NOW + b"\n", "json-file", "", Status.FAIL, ["an empty line"]),
+        (NOW + READY, "json-file", "3 mails waiting", Status.FAIL, ["3 mails waiting"]),
+        (NOW + b"remailer alpha: ready, too\n", "local", "", Status.FAIL,
+         ["remailer alpha: ready, too"]),
         (b"", "json-file", "", Status.INCONCLUSIVE, []),
-        (READY, "syslog", "", Status.INCONCLUSIVE, []),
+        (NOW + READY, "syslog", "", Status.INCONCLUSIVE, []),
     ],
-)
+)  # fmt: skip
 def test_output(log: bytes, driver: str, said: str, status: Status, evidence: list[str]) -> None:
     finding = output.judge_log("alpha", log, attributes(driver, said))
     assert told(finding) == (status, evidence, "stdout" if evidence else "")
+
+
+def test_where_a_line_stands_is_told_without_dockers_times() -> None:
+    finding = output.judge_log("alpha", NOW + READY + NOW + b"x\n", attributes())
+    assert finding.evidence[0].where == "docker log, line 2, byte 22"
 
 
 # -- silent-root, silent-tmpfs, silent-volume, /dev -------------------------------------------
@@ -84,6 +102,10 @@ SPOOL = mount("/var/lib/remailer/spool", "disk", entry("/var/lib/remailer/spool/
               control=True)  # fmt: skip
 KEYS = mount("/var/lib/remailer/keys", "disk", entry("/var/lib/remailer/keys/secret"),
              writable=False)  # fmt: skip
+
+
+REST: dict[str, Any] = {"database": {"strange": []}, "unlinked": [], "processes": 3}
+MARKED = [Control("this run's marks are found in the log of sender", True, "/var/log/mail.log")]
 
 
 def with_entries(base: dict[str, Any], *more: dict[str, Any], **changed: Any) -> dict[str, Any]:
@@ -119,7 +141,7 @@ def with_entries(base: dict[str, Any], *more: dict[str, Any], **changed: Any) ->
     ],
 )
 def test_tmpfs(mounts: list[dict[str, Any]], status: Status, where: list[str]) -> None:
-    finding = files.tmpfs_row("alpha", {"mounts": mounts})
+    finding = files.tmpfs_row("alpha", REST | {"mounts": mounts})
     assert (finding.status, [e.where for e in finding.evidence]) == (status, where)
     assert finding.kind == ("tmpfs" if where else "")
 
@@ -152,9 +174,19 @@ HOSTS = mount("/etc/hosts", "disk", entry("/etc/hosts", uid=0), folder=False)
             ["/var/lib/remailer/spool/spool.db-wal"],
         ),
         (
-            [with_entries(SPOOL, entry("/var/lib/remailer/spool/spool.db-shm", attributes=["u"]))],
+            [with_entries(SPOOL, entry("/var/lib/remailer/spool/spool.db-wal", attributes=["u"]))],
+            Status.FAIL,
+            ["/var/lib/remailer/spool/spool.db-wal"],
+        ),
+        (
+            [with_entries(SPOOL, entry("/var/lib/remailer/spool/spool.db-shm")), KEYS],
             Status.FAIL,
             ["/var/lib/remailer/spool/spool.db-shm"],
+        ),
+        (
+            [with_entries(SPOOL, entry("/var/lib/remailer/spool", "directory", attributes=["u"]))],
+            Status.FAIL,
+            ["/var/lib/remailer/spool"],
         ),
         (
             [SPOOL, mount("/data", "disk", entry("/data/a"), control=True)],
@@ -171,9 +203,62 @@ HOSTS = mount("/etc/hosts", "disk", entry("/etc/hosts", uid=0), folder=False)
     ],
 )
 def test_volume(mounts: list[dict[str, Any]], status: Status, where: list[str]) -> None:
-    finding = files.volume_row("alpha", {"mounts": mounts})
+    finding = files.volume_row("alpha", REST | {"mounts": mounts}, MARKED)
     assert (finding.status, [e.where for e in finding.evidence]) == (status, where)
     assert finding.kind == ("volume" if where else "")
+
+
+@pytest.mark.parametrize(
+    ("changed", "controls", "volume", "tmpfs"),
+    [
+        ({}, MARKED, Status.PASS, Status.PASS),
+        ({"database": {"strange": ["table mail_log"]}}, MARKED, Status.FAIL, Status.PASS),
+        ({"database": {"why": "its log"}}, MARKED, Status.INCONCLUSIVE, Status.PASS),
+        ({}, [Control("marks", False)], Status.INCONCLUSIVE, Status.PASS),
+        ({"target": "/var/lib/remailer/spool/log (deleted)"}, MARKED, Status.FAIL, Status.PASS),
+        ({"target": "/memfd:log (deleted)"}, MARKED, Status.PASS, Status.FAIL),
+        ({"target": "/dev/shm/log (deleted)"}, MARKED, Status.PASS, Status.FAIL),
+    ],
+)
+def test_the_spool_at_rest_and_files_without_a_name(
+    changed: dict[str, Any], controls: list[Control], volume: Status, tmpfs: Status
+) -> None:
+    if target := changed.get("target"):
+        changed = {"unlinked": [{"process": "7", "fd": "9", "target": target}]}
+    answer = REST | {"mounts": [DEV, SPOOL, KEYS]} | changed
+    assert files.volume_row("alpha", answer, controls).status == volume
+    assert files.tmpfs_row("alpha", answer).status == tmpfs
+
+
+@pytest.mark.parametrize(("letters", "found"), [({7}, True), ({8}, False)])
+def test_only_marks_of_this_runs_letters_are_a_control(letters: set[int], found: bool) -> None:
+    mark = RUN.mark(7, "s")
+    control = files.logged_marks("sender", {"marks": {mark: 12}}, letters, RUN)
+    assert control.found == found
+    assert not found or control.where == f"/var/log/mail.log, byte 12: {mark}"
+    assert not files.logged_marks("sender", {"why": "gone"}, letters, RUN).found
+
+
+# -- no-way-out -------------------------------------------------------------------------------
+
+TARGETS = ("10.193.0.242:25", "172.24.0.2:143")
+
+
+@pytest.mark.parametrize(
+    ("networks", "answers", "status"),
+    [
+        (("w_web",), {TARGETS[0]: "answers", TARGETS[1]: "no: timed out"}, Status.PASS),
+        (("w_web", "w_more"), {TARGETS[0]: "answers"}, Status.FAIL),
+        (("w_more",), {TARGETS[0]: "answers"}, Status.FAIL),
+        ((), {TARGETS[0]: "answers"}, Status.INCONCLUSIVE),
+        (("w_web",), {TARGETS[0]: "answers", TARGETS[1]: "answers"}, Status.FAIL),
+        (("w_web",), {}, Status.INCONCLUSIVE),
+    ],
+)
+def test_way_out(networks: tuple[str, ...], answers: dict[str, str], status: Status) -> None:
+    host = way_out.Seen(("w_web", "w_edge"), ("w_edge",), {TARGETS[1]: "answers"})
+    seen = way_out.Seen(networks, (), answers)
+    assert way_out.row("alpha", seen, host, TARGETS, "w_web").status == status
 
 
 ROOT = {"root": {"read_only": True, "fstype": "overlay"}}
@@ -216,29 +301,6 @@ def test_dev_log() -> None:
     assert [e.where for e in evidence] == ["/dev/log", "/dev/shm/s"]
     assert [c.found for c in controls] == [True]
     assert [c.found for c in files.judge_dev({"why": "gone"})[1]] == [False]
-
-
-# -- spool-sealed -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("changed", "status"),
-    [
-        ({}, Status.PASS),
-        ({"rows": {"spool": 0, "transfer": 3}}, Status.INCONCLUSIVE),
-        ({"rows": {}}, Status.INCONCLUSIVE),
-        ({"control": False}, Status.INCONCLUSIVE),
-        ({"hits": [HIT | {"file": "spool.db-wal"}]}, Status.FAIL),
-        ({"why": "the witness died"}, Status.INCONCLUSIVE),
-    ],
-)
-def test_spool(changed: dict[str, Any], status: Status) -> None:
-    answer = {"rows": {"spool": 2}, "files": {"spool.db": 4096}, "hits": [], "control": True}
-    finding = spool.row("alpha", answer | {"after": 0.4, "looks": 1} | changed)
-    assert finding.status == status
-    if status is Status.FAIL:
-        assert finding.kind == "spool"
-        assert finding.evidence[0].where == "/var/lib/remailer/spool/spool.db-wal, byte 9"
 
 
 # -- own-keys ---------------------------------------------------------------------------------
@@ -312,105 +374,3 @@ def test_the_agent_finds_another_nodes_key_by_its_hash_and_by_its_volume(
     volumes[nodes["alpha"]].append(Mount("254:0", "/v/bravo", "/data", True, "ext4"))
     foreign = [{"path": "/data/copy", "owner": "bravo"}]
     assert alpha() == (1, 1, foreign, [{"point": "/data", "owner": "bravo"}])
-
-
-# -- headers ----------------------------------------------------------------------------------
-
-TOPOLOGY = Topology(nodes=2)
-ALPHA = TOPOLOGY.remailers[0]
-
-
-def delivered(number: int, *more: str, **changed: str) -> bytes:
-    """A mail as alpha delivers it, below the trace lines of the recipient's host."""
-    fields = {
-        "Date": "Tue, 24 Nov 2026 00:00:00 +0000",
-        "Message-ID": f"<{number:032x}@alpha.remailer.test>",
-        "Subject": f"about {RUN.mark(number, 'j')}",
-        "Received": (
-            f"from {ALPHA.domain} ({ALPHA.domain} [{ALPHA.host}])\r\n\tby mail.recipient.test "
-            f"(Postfix) with ESMTP id 4XyZ\r\n\tfor <bob+{RUN.mark(number, 'r')}@recipient.test>; "
-            "Tue, 24 Nov 2026 20:59:00 +0000 (UTC)"
-        ),
-    } | {name.replace("_", "-"): value for name, value in changed.items()}
-    lines = [
-        "Return-Path: <>",
-        f"Delivered-To: bob+{RUN.mark(number, 'r')}@recipient.test",
-        f"Received: {fields['Received']}",
-        *more,
-        f"From: Anonymous <{ALPHA.address}>",
-        f"To: bob+{RUN.mark(number, 'r')}@recipient.test",
-        *(f"{name}: {fields[name]}" for name in ("Date", "Message-ID", "Subject")),
-    ]
-    return ("\r\n".join(lines) + f"\r\n\r\n{RUN.mark(number, 'b')}\r\nX-Not: a header\r\n").encode()
-
-
-def letter(number: int, mail: bytes, kind: str = "forward", node: str = "alpha") -> Letter:
-    return Letter(
-        number, kind, (node,) if kind != "direct" else (),
-        f"alice+{RUN.mark(number, 's')}@sender.test",
-        f"bob+{RUN.mark(number, 'r')}@recipient.test",
-        f"about {RUN.mark(number, 'j')}", f"<{RUN.mark(number, 'm')}@sender.test>", b"",
-        delivered=[mail],
-    )  # fmt: skip
-
-
-DIRECT = (
-    "Return-Path: <alice+{s}@sender.test>\r\n"
-    "Received: from mail.sender.test (mail.sender.test [10.193.0.241])\r\n"
-    "\tby mail.recipient.test (Postfix) with ESMTP id 4Xy; Tue, 24 Nov 2026 20:59:00 +0000\r\n"
-    "Received: from laptop (unknown [172.24.0.1]) by mail.sender.test (Postfix) with ESMTPSA\r\n"
-    "From: alice+{s}@sender.test\r\nTo: bob+{r}@recipient.test\r\nSubject: about {j}\r\n"
-    "Date: Tue, 24 Nov 2026 20:58:59 -0000\r\nMessage-ID: <{m}@sender.test>\r\n\r\nhello\r\n"
-)
-
-
-def direct(number: int = 90) -> Letter:
-    marks = {code: RUN.mark(number, code) for code in "srjm"}
-    return letter(number, DIRECT.format(**marks).encode(), "direct")
-
-
-def judged(*letters: Letter) -> Finding:
-    return headers.judge_letters(TOPOLOGY, letters, RUN)[0]
-
-
-@pytest.mark.parametrize(
-    ("mail", "kind", "sort"),
-    [
-        (delivered(1), "forward", ""),
-        (delivered(1, "MIME-Version: 1.0", "Content-Type: text/plain"), "forward", ""),
-        (delivered(1, Subject="none"), "matrix", ""),
-        # The Subject of a mail that was encrypted is nobody's business behind a reply block.
-        (delivered(1), "matrix", "header"),
-        (delivered(1, "Received: from x ([10.9.9.9]) by a.test"), "forward", "received"),
-        (delivered(1, Received="from b ([10.193.0.12]) by mail.recipient.test"), "forward",
-         "received"),
-        (delivered(1, Message_ID=f"<{RUN.mark(1, 'm')}@sender.test>"), "forward", "message-id"),
-        (delivered(1, Message_ID=f"<{RUN.mark(5, 'm')}@sender.test>"), "forward", "message-id"),
-        (delivered(1, Date="Tue, 24 Nov 2026 20:59:00 +0000"), "forward", "date"),
-        (delivered(1, Date="Tue, 24 Nov 2026 00:00:00 -0000"), "forward", "date"),
-        (delivered(1, "X-Mailer: mine"), "forward", "header"),
-        (delivered(1, f"Reply-To: alice+{RUN.mark(1, 's')}@sender.test"), "forward", "header"),
-        (delivered(1, f"In-Reply-To: {RUN.mark(1, 's').encode().hex()}"), "forward", "header"),
-        (delivered(1, f"In-Reply-To: {RUN.mark(2, 'r')}"), "forward", "header"),
-    ],
-)  # fmt: skip
-def test_headers(mail: bytes, kind: str, sort: str) -> None:
-    finding = judged(letter(1, mail, kind), direct())
-    assert (finding.kind, finding.status) == (sort, Status.FAIL if sort else Status.PASS)
-    if sort:
-        assert finding.evidence[0].where.startswith("letter 1 as delivered, line ")
-
-
-def test_a_message_id_in_two_mails_tells_that_they_belong_together() -> None:
-    same = "<1@alpha.remailer.test>"
-    first, second = (letter(n, delivered(n, Message_ID=same)) for n in (1, 2))
-    assert judged(first, second, direct()).kind == "message-id"
-
-
-def test_without_ordinary_mail_or_mail_of_its_own_a_row_is_open() -> None:
-    assert judged(letter(1, delivered(1))).status == Status.INCONCLUSIVE
-    assert judged(direct()).status == Status.INCONCLUSIVE
-    # An ordinary mail that does not show its sender is no control.
-    hidden = direct()
-    hidden.delivered = [hidden.delivered[0].replace(RUN.prefix.encode(), b"nothing")]
-    assert judged(letter(1, delivered(1)), hidden).status == Status.INCONCLUSIVE

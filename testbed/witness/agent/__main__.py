@@ -12,11 +12,12 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from testbed.witness.agent import dev, keys, look, seize, trace
+from testbed.witness.agent import dev, keys, log, look, seize, trace
 
 JOBS: dict[str, Callable[[dict[str, Any]], Iterator[dict[str, Any]]]] = {
     "dev": dev.run,
     "keys": keys.run,
+    "log": log.run,
     "look": look.run,
     "seize": seize.run,
     "trace": trace.run,

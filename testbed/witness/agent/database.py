@@ -82,6 +82,8 @@ def rows(image: bytes) -> dict[bytes, bytes]:
     if not image:
         return {}
     with opened(image) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'spool'").fetchone():
+            return {}  # it is just being made
         return {_bytes(id_): _bytes(blob) for id_, blob in db.execute(_ROWS)}
 
 

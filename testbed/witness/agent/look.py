@@ -1,21 +1,33 @@
 """Job `look`: every file in the nodes' mounts, searched for marks, with a control file in each.
 
-Task: nodes {name: pid}, prefix (the run's marks), token (a second prefix, the controls'). A node's
-answer: root {read_only, fstype}, mounts [{point, kind, writable, fstype, folder, bytes, entries,
-control}]; instead of the last three `why` when that mount could not be looked at.
+Task: nodes {name: pid}, prefix (the run's marks), token (a second prefix, the controls'), database
+(the path of a node's spool). A node's answer: root {read_only, fstype}, mounts [{point, kind,
+writable, fstype, folder, bytes, entries, control}], instead of the last three `why` when that mount
+could not be looked at; database {strange: [what]} as it is at rest, or {why}; unlinked [{process,
+fd, target}]: files that are open and have no name any more; processes (how many were looked at).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import stat
+import struct
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from testbed.wire.canary import Canaries
+from testbed.witness.agent import database as spool
 from testbed.witness.agent import walk
 from testbed.witness.agent.mounts import Mount
+
+REST_WITHIN = 3.0
+"""Seconds in which a node's spool has to be at rest; it empties its log when it has no work."""
+AGAIN = 0.05
+"""Seconds between two looks whether it is."""
 
 
 def run(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -23,12 +35,12 @@ def run(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     marks = [Canaries(task["prefix"]), Canaries(task["token"])]
     for name, pid in task["nodes"].items():
         try:
-            yield {"node": name} | _node(pid, marks)
+            yield {"node": name} | _node(pid, marks, task["database"])
         except (walk.Unseen, OSError) as error:
             yield {"node": name, "why": str(error)}
 
 
-def _node(pid: int, marks: list[Canaries]) -> dict[str, Any]:
+def _node(pid: int, marks: list[Canaries], database: str) -> dict[str, Any]:
     found = walk.mounts(pid)
     points = frozenset(mount.point for mount in found)
     root = next(mount for mount in found if mount.point == "/")
@@ -37,7 +49,50 @@ def _node(pid: int, marks: list[Canaries]) -> dict[str, Any]:
         # A file system in memory that the node can't write to is Docker's cover over a secret.
         if mount.kind in {"mqueue", "disk"} or (mount.kind == "tmpfs" and mount.writable):
             told.append(_told(mount) | _mount(pid, mount, points, marks))
-    return {"root": {"read_only": not root.writable, "fstype": root.fstype}, "mounts": told}
+    processes = list(_processes(pid))
+    return {
+        "root": {"read_only": not root.writable, "fstype": root.fstype},
+        "mounts": told,
+        "database": _database(pid, database),
+        "unlinked": [found for process in processes for found in _unlinked(process)],
+        "processes": len(processes),
+    }
+
+
+def _database(pid: int, path: str) -> dict[str, Any]:
+    """The spool when its log has been emptied: only then all that is in the file can be told."""
+    deadline = time.monotonic() + REST_WITHIN
+    while time.monotonic() < deadline:
+        before, image = walk.lstat(pid, path), walk.read(pid, path)
+        log = 0
+        with contextlib.suppress(FileNotFoundError):
+            log = walk.lstat(pid, f"{path}-wal").st_size
+        after = walk.lstat(pid, path)
+        if not log and (before.st_mtime_ns, len(image)) == (after.st_mtime_ns, after.st_size):
+            try:
+                return {"strange": [*spool.outside(image), *spool.foreign(image)]}
+            except (sqlite3.Error, struct.error) as error:
+                return {"strange": [f"it can't be read: {error}"]}
+        time.sleep(AGAIN)
+    return {"why": f"its log was not empty within {REST_WITHIN:.0f} s"}
+
+
+def _processes(pid: int) -> Iterator[Path]:
+    """All processes in the node's mount namespace, as folders of /proc."""
+    mine = Path(f"/proc/{pid}/ns/mnt").readlink()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "ns" / "mnt").readlink() == mine:
+                yield folder
+
+
+def _unlinked(process: Path) -> Iterator[dict[str, Any]]:
+    with contextlib.suppress(FileNotFoundError):  # it has ended
+        for fd in (process / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                target = str(fd.readlink())
+                if target.endswith(" (deleted)") and stat.S_ISREG(fd.stat().st_mode):
+                    yield {"process": process.name, "fd": fd.name, "target": target}
 
 
 def _told(mount: Mount) -> dict[str, Any]:

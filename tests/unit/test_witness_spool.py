@@ -1,0 +1,212 @@
+"""The witness of sealed spools: real databases, sealed, in clear and in disguise."""
+
+from __future__ import annotations
+
+import bz2
+import os
+import random
+import sqlite3
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.verdict import Status
+from testbed.wire.canary import Canaries
+from testbed.witness import spool
+from testbed.witness.agent import database, look, seize
+
+ME = os.getpid()
+RUN = Canaries.new(random.Random(1))
+TOKEN = Canaries.new(random.Random(2))
+RNG = random.Random(3)
+SCHEMA = """
+PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA secure_delete = ON;
+CREATE TABLE spool (id BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE transfer (epoch INTEGER, tag BLOB, PRIMARY KEY (epoch, tag)) WITHOUT ROWID;
+"""
+TASK = {
+    "prefix": RUN.prefix, "token": TOKEN.prefix, "words": ["sender.test", "Subject:"],
+    "database": "spool.db", "copies": 2, "apart": 0.0, "spread": 0.2, "within": 0.4,
+}  # fmt: skip
+TEXT = b"".join(b"From: a%d, line of a mail %x\r\n" % (n, n * 7919) for n in range(900))
+
+
+def make(folder: Path, *more: str) -> sqlite3.Connection:
+    db = sqlite3.connect(folder / "spool.db", isolation_level=None)
+    db.executescript(SCHEMA)
+    for statement in more:
+        db.execute(statement)
+    return db
+
+
+def insert(db: sqlite3.Connection, blob: bytes) -> None:
+    db.execute("INSERT INTO spool VALUES (?, ?)", (RNG.randbytes(16), blob))
+
+
+def copied(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def told(folder: Path) -> dict[str, Any]:
+    files = copied(folder)
+    copy = seize.Copy(files, seize.rows_of(files, "spool.db"), 0.5)
+    return seize.searched([copy], TASK)
+
+
+def test_rows_are_found_that_lay_there_for_one_transaction_only(tmp_path: Path) -> None:
+    db = make(tmp_path)
+    insert(db, RNG.randbytes(8192))
+    db.execute("DELETE FROM spool")
+    insert(db, RNG.randbytes(4096))
+    files = copied(tmp_path)
+    assert {len(blob) for blob in seize.rows_of(files, "spool.db").values()} == {8192, 4096}
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert len(seize.rows_of(copied(tmp_path), "spool.db")) == 1
+    assert seize.rows_of({}, "spool.db") == {}
+    with pytest.raises(sqlite3.Error):
+        seize.rows_of({"spool.db": b"torn" * 2000}, "spool.db")
+    db.close()
+
+
+def packed(size: int, pack: Callable[[bytes], bytes]) -> bytes:
+    made = pack(TEXT)
+    return made + RNG.randbytes(size - len(made))
+
+
+@pytest.mark.parametrize(
+    ("blob", "clean"),
+    [
+        (RNG.randbytes(4096), True),
+        (RNG.randbytes(65536), True),
+        (RNG.randbytes(4095), False),
+        (RNG.randbytes(12288), False),
+        (RNG.randbytes(4096) + TEXT[:4096], False),
+        (bytes((byte + 1) % 256 for byte in TEXT[:4096]), False),
+        (TEXT[:4096].hex().encode()[:4096], False),
+        (RNG.randbytes(2000) + bytes(2096), False),
+        (packed(16384, zlib.compress), False),
+        (packed(16384, bz2.compress), False),
+        (RNG.randbytes(29) + packed(16355, zlib.compress), False),
+    ],
+)
+def test_a_row_is_random_bytes_in_a_size_class(blob: bytes, clean: bool) -> None:
+    assert (database.readable(blob) == "") == clean
+
+
+def test_random_pieces_are_far_below_the_threshold() -> None:
+    worst = max(database.chi_square(RNG.randbytes(database.PIECE)) for _ in range(300))
+    assert 255 < worst < 400 < database.UNEVEN
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("", ""),
+        ("CREATE TABLE mail_log (time, size, peer)", "table mail_log"),
+        ("CREATE INDEX log ON spool (sealed)", "index log"),
+        ("ALTER TABLE spool ADD COLUMN peer", "columns of no spool: peer"),
+        ("INSERT INTO transfer VALUES (1764021600, randomblob(16))", "1 rows of table transfer"),
+        ("INSERT INTO transfer VALUES (20000, 'alice')", "1 rows of table transfer"),
+        ("INSERT INTO spool VALUES ('alice', randomblob(4096))", "1 rows of table spool"),
+        ("PRAGMA user_version = 7", "user_version is 7"),
+    ],
+)
+def test_what_no_spool_has_is_evidence(tmp_path: Path, statement: str, what: str) -> None:
+    db = make(tmp_path, *([statement] if statement else []))
+    insert(db, RNG.randbytes(4096))
+    seized = told(tmp_path)["strange"]
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    rest = look._database(ME, str(tmp_path / "spool.db"))["strange"]
+    db.close()
+    for strange in (seized, rest):
+        assert ([what in each for each in strange] == [True]) if what else strange == []
+
+
+def test_bytes_outside_the_database_and_free_pages_are_evidence(tmp_path: Path) -> None:
+    db = make(tmp_path)
+    insert(db, RNG.randbytes(16384))
+    assert "why" in look._database(ME, str(tmp_path / "spool.db"))  # its log is not empty
+    db.execute("DELETE FROM spool")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert "free pages" in look._database(ME, str(tmp_path / "spool.db"))["strange"][0]
+    db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
+    assert look._database(ME, str(tmp_path / "spool.db")) == {"strange": []}
+    with (tmp_path / "spool.db").open("ab") as file:
+        file.write(b"12:00 78\n")
+    [what] = look._database(ME, str(tmp_path / "spool.db"))["strange"]
+    assert "of which the database has" in what
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        (b"", set()),
+        (b"From: a@SENDER.test", {"sender.test"}),
+        (b"x" + b"c2VuZGVyLnRlc3Q=", {"sender.test"}),
+        (b"Subject: x", {"Subject:"}),
+        (RUN.mark(3, "b").encode(), {RUN.mark(3, "b")}),
+    ],
+)
+def test_a_seized_spool_is_searched_in_all_forms(
+    tmp_path: Path, text: bytes, marks: set[str]
+) -> None:
+    db = make(tmp_path)
+    insert(db, text + RNG.randbytes(4096 - len(text)))
+    answer = told(tmp_path)
+    db.close()
+    assert {hit["mark"] for hit in answer["hits"]} == marks
+    assert (answer["control"], answer["rows"], answer["strange"]) == (True, 1, [])
+
+
+def test_without_its_control_found_a_seized_spool_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = make(tmp_path)
+    monkeypatch.setattr(Canaries, "search", lambda self, data: iter(()))
+    assert not told(tmp_path)["control"]
+    db.close()
+
+
+def test_only_rows_that_were_not_there_before_are_mail_of_the_run(tmp_path: Path) -> None:
+    db = make(tmp_path)
+    insert(db, RNG.randbytes(4096))
+    task = TASK | {"nodes": {"alpha": ME}, "folder": str(tmp_path)}
+    [answer] = seize.run(task)
+    assert "never seen with mail of this run" in answer["why"]
+    one = seize.Watched(ME)
+    seize._look(one, task, 0.0)
+    assert one.copies == []
+    insert(db, RNG.randbytes(4096))
+    db.execute("DELETE FROM spool")  # it has left again before we look
+    seize._look(one, task, 0.0)
+    assert len(one.copies) == 1
+    db.close()
+
+
+COPY = {"after": 0.4, "rows": 2, "bytes": 4096}
+MARK = {"file": "spool.db-wal (copy 1)", "offset": 9, "form": "raw", "mark": "m", "excerpt": "m"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({}, Status.PASS),
+        ({"rows": 0}, Status.INCONCLUSIVE),
+        ({"copies": []}, Status.INCONCLUSIVE),
+        ({"control": False}, Status.INCONCLUSIVE),
+        ({"why": "process 5 is gone"}, Status.INCONCLUSIVE),
+        ({"hits": [MARK]}, Status.FAIL),
+        ({"strange": ["table mail_log, which no spool has"]}, Status.FAIL),
+    ],
+)
+def test_spool_row(changed: dict[str, Any], status: Status) -> None:
+    answer = {"rows": 2, "copies": [COPY], "hits": [], "strange": [], "control": True}
+    finding = spool.row("alpha", answer | changed)
+    assert finding.status == status
+    if status is Status.FAIL:
+        assert finding.kind == "spool"
+        assert finding.evidence[0].where.startswith("/var/lib/remailer/spool/spool.db")
