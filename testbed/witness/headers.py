@@ -21,6 +21,13 @@ HOSTS_OWN = frozenset({"return-path", "delivered-to", "x-original-to", "received
 MADE = frozenset({"from", "to", "date", "message-id"})
 """What the node makes. All else has to be asked for by the letter, word for word."""
 
+PLAIN = {
+    "mime-version": r"1\.0",
+    "content-type": r"text/plain; charset=(us-ascii|utf-8|iso-8859-\d+|windows-125\d)",
+    "content-transfer-encoding": "[78]bit",
+}
+"""What a text may say of itself unasked: nobody's in particular."""
+
 RECIPIENTS_OWN = frozenset({"to", "delivered-to", "x-original-to", "received"})
 """Where the recipient's own address belongs, with its mark."""
 
@@ -188,6 +195,8 @@ def traces_of(
 
 def _asked(letter: Letter, header: Header) -> bool:
     """Whether the letter asks for this line as it is; who answers a reply block asks for none."""
+    if re.fullmatch(PLAIN.get(header.name, "(?!)"), header.value, re.IGNORECASE):
+        return True
     if letter.kind not in {"forward", "direct"}:
         return False
     asked = {("subject", letter.subject), *((n.lower(), v) for n, v in letter.headers)}

@@ -86,6 +86,8 @@ def judged(*letters: Letter) -> Finding:
         (delivered(1), "forward", ""),
         (delivered(1, "MIME-Version: 1.0"), "forward", ""),
         (delivered(1, "MIME-Version: 1.1"), "forward", "header"),
+        (delivered(1, "Content-Type: text/plain; charset=utf-8"), "forward", ""),
+        (delivered(1, "Content-Type: text/plain; charset=utf-7"), "forward", "header"),
         (delivered(1, 'Content-Type: multipart/mixed; boundary="20:59-alice"'), "forward",
          "header"),
         (delivered(1, Subject="none"), "matrix", "header"),

@@ -43,7 +43,7 @@ def make(folder: Path, *more: str) -> sqlite3.Connection:
 
 
 def insert(db: sqlite3.Connection, blob: bytes) -> None:
-    db.execute("INSERT INTO spool VALUES (?, ?)", (RNG.randbytes(16), blob))
+    db.execute("INSERT INTO spool (id, sealed) VALUES (?, ?)", (RNG.randbytes(16), blob))
 
 
 def copied(folder: Path) -> dict[str, bytes]:
