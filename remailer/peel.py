@@ -58,7 +58,7 @@ class Peelers:
     def __init__(
         self, secret_key: bytes, address: str, workers: int = 2, seconds: float = 10.0
     ) -> None:
-        """`secret_key` is the node's, armoured; a mail may take `seconds`, twice. No start yet."""
+        """A mail may take `seconds`, twice; `secret_key` is the armoured one. Starts nothing."""
         self._own = (secret_key, address)
         self._seconds = seconds
         self._count = workers
