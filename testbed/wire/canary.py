@@ -37,8 +37,9 @@ MOST_OF_ONE, MOST_INFLATED = 4 << 20, 32 << 20
 
 _HEADER = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08[\x00-\x1f]", re.DOTALL)
 """zlib with a 32 KB window (RFC 1950; with these second bytes FCHECK holds), gzip (RFC 1952)."""
-_FIRST_STEP, _STEP = 1 << 9, 1 << 16
-"""Compressed bytes that are tried first (chance headers fail there), and then at a time."""
+_FIRST_STEP, _STEP, _PART = 1 << 8, 1 << 14, 1 << 14
+"""Compressed bytes that are tried first (chance headers fail there), then at a time; what comes out
+at a time."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _streams(data: bytes) -> Iterator[tuple[int, str, bytes]]:
     left = MOST_INFLATED
     for match in _HEADER.finditer(data):
         kind = "gzip" if match[0][0] == 0x1F else "zlib"
-        inflated = _inflate(data, match.start(), min(left, MOST_OF_ONE))
+        inflated = _inflate(data, match.start(), kind, min(left, MOST_OF_ONE))
         left -= len(inflated)
         if len(inflated) >= PREFIX_LENGTH:
             yield match.start(), kind, inflated
@@ -160,16 +161,23 @@ def _streams(data: bytes) -> Iterator[tuple[int, str, bytes]]:
             return
 
 
-def _inflate(data: bytes, at: int, most: int) -> bytes:
+def _inflate(data: bytes, at: int, kind: str, most: int) -> bytes:
     """What a stream at that offset begins with, at most so many bytes; b"" if it is none."""
-    inflater = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS)  # takes either header, and checks it
+    # Of zlib only what is between header and checksum: a stream that was cut is one, too.
+    raw = kind == "zlib"
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS if raw else 16 + zlib.MAX_WBITS)
+    at += 2 if raw else 0
     parts: list[bytes] = []
-    step = _FIRST_STEP
+    piece, step = b"", _FIRST_STEP
     with contextlib.suppress(zlib.error):
-        while at < len(data) and most > 0 and not inflater.eof:
-            piece = inflater.unconsumed_tail or data[at : at + step]
-            at += 0 if inflater.unconsumed_tail else len(piece)
-            parts.append(inflater.decompress(piece, most))
+        while most > 0 and not inflater.eof:
+            if not piece:
+                piece, step = data[at : at + step], _STEP
+                at += len(piece)
+                if not piece:
+                    break
+            # In small parts: those before an error stand.
+            parts.append(inflater.decompress(piece, min(most, _PART)))
             most -= len(parts[-1])
-            step = _STEP
+            piece = inflater.unconsumed_tail
     return b"".join(parts)

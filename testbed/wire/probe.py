@@ -83,6 +83,7 @@ def task_of(
         "linger": LINGER,
         "attempts": ATTEMPTS,
         "mail_port": 25,
+        "lenient": f"{STRANGER}.pem",
         "nodes": {node.name: node.host for node in nodes},
         "link_ports": {node.name: ports[node.name] for node in nodes},
         "trusted": "\n".join(

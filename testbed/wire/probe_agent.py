@@ -16,6 +16,7 @@ import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ TALK_SECONDS = 10.0
 """Limit of each step of a conversation with a node that came to us."""
 HANDSHAKE, ALERT = 0x16, 0x15
 """First byte of a TLS record that is no data."""
+NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which has no name in Python."""
 _ME = "prober.remailer.test"
 
 
@@ -59,35 +62,80 @@ def server_context(files: Path, face: dict[str, Any], trusted: str) -> ssl.SSLCo
 def knock(host: str, port: int, files: Path, face: dict[str, Any]) -> dict[str, str]:
     """Go to a link port, say EHLO and QUIT, and read whatever comes.
 
-    `said`: SMTP that came back. `end`: alert, closed (by the node), silent (neither within the
-    time), absent (no connection). In TLS 1.3 the client is done before the server has judged its
-    certificate: only what follows tells.
+    `said`: SMTP that came back. `end`: alert or closed (by the node, once there was a connection),
+    silent (neither within the time), absent (no connection), error (anything else, also of our
+    own). In TLS 1.3 the client is done before the server has judged its certificate: only what
+    follows tells. Raises OSError if the face can't be put on.
     """
-    said = b""
+    context = None if face.get("clear") else client_context(files, face)
     try:
-        with socket.create_connection((host, port), timeout=KNOCK_SECONDS) as plain:
-            line: socket.socket = plain
-            if not face.get("clear"):
-                line = client_context(files, face).wrap_socket(plain)
-            with line:
-                with contextlib.suppress(BrokenPipeError):  # what it said before can still be read
-                    line.sendall(f"EHLO {_ME}\r\nQUIT\r\n".encode())
-                while data := line.recv(4096):
-                    said += data
-        end = "closed"
-    except ssl.SSLEOFError:
-        end = "closed: without a word"
-    except ssl.SSLError as error:
-        end = f"alert: {error.reason or error}"
-    except TimeoutError:
-        end = "silent"
-    except ConnectionRefusedError:
-        end = "absent"
+        line: socket.socket = socket.create_connection((host, port), timeout=KNOCK_SECONDS)
     except OSError as error:
-        end = f"closed: {error.strerror or error}"
+        return {"said": "", "end": f"absent: {error.strerror or error}"}
+    said, end = b"", "closed"
+    try:
+        with line if context is None else context.wrap_socket(line) as line:
+            with contextlib.suppress(BrokenPipeError):  # what it said before can still be read
+                line.sendall(f"EHLO {_ME}\r\nQUIT\r\n".encode())
+            while data := line.recv(4096):
+                said += data
+    except OSError as error:
+        end = _ended(error)
     if face.get("clear") and said[:1] in (bytes([ALERT]), bytes([HANDSHAKE])):
         said, end = b"", "alert: in reply to SMTP in clear"
     return {"said": said.decode("ascii", "replace"), "end": end}
+
+
+def _ended(error: OSError) -> str:
+    """Whose doing the end of a connection was: the node's, or (error) nobody can tell."""
+    if isinstance(error, ssl.SSLEOFError):
+        return "closed: without a word"
+    if isinstance(error, ssl.SSLError):
+        sent = "_ALERT_" in (
+            error.reason or ""
+        )  # what the peer sent; own troubles have other names
+        return f"{'alert' if sent else 'error'}: {error.reason or error}"
+    if isinstance(error, TimeoutError):
+        return "silent"
+    broken = isinstance(error, ConnectionResetError | BrokenPipeError)
+    return f"{'closed' if broken else 'error'}: {error.strerror or error}"
+
+
+def lenient_context(files: Path, face: dict[str, Any], own: str) -> ssl.SSLContext:
+    """As a server that refuses nobody, but must be shown the certificate that the face has."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files / own)
+    if face.get("pem"):
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
+        shown = (files / face["pem"]).read_text().partition("-----BEGIN PRIVATE")[0]
+        context.load_verify_locations(cadata=shown)
+    return context
+
+
+def twin(files: Path, face: dict[str, Any], own: str) -> dict[str, str]:
+    """The same knock at a lenient server of our own: what ends there is the prober's fault."""
+    context = None if face.get("clear") else lenient_context(files, face, own)
+
+    def let_in() -> None:
+        with contextlib.suppress(OSError), listening.accept()[0] as plain:
+            plain.settimeout(TALK_SECONDS)
+            line = plain if context is None else context.wrap_socket(plain, server_side=True)
+            with line:
+                converse(line, {"spoke": "", "mails": []})
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as server:
+        listening.settimeout(KNOCK_SECONDS)
+        server.submit(let_in)
+        return knock("127.0.0.1", listening.getsockname()[1], files, face)
+
+
+def attempt(what: Callable[..., dict[str, str]], *given: Any) -> dict[str, str]:
+    """A knock; a face that can't be put on is an error of the prober's, and no answer."""
+    try:
+        return what(*given)
+    except OSError as error:
+        return {"said": "", "end": f"error: the prober's own: {error}"}
 
 
 class Impostors:
@@ -223,14 +271,23 @@ def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
             for node, host in nodes.items()
         }
         knocks = {
-            (node, name): pool.submit(knock, host, task["link_ports"][node], files, face)
+            (node, name): pool.submit(attempt, knock, host, task["link_ports"][node], files, face)
             for node, host in nodes.items()
             for name, face in task["faces"][node].items()
+        }
+        different = {json.dumps(f): f for own in task["faces"].values() for f in own.values()}
+        twins = {
+            key: pool.submit(attempt, twin, files, face, task["lenient"])
+            for key, face in different.items()
         }
         answers: dict[str, Any] = {
             node: {
                 "submitted": submitted[node].result(),
                 "knocks": {n: k.result() for (of, n), k in knocks.items() if of == node},
+                "twins": {
+                    name: twins[json.dumps(face)].result()
+                    for name, face in task["faces"][node].items()
+                },
                 "attempts": {},
             }
             for node in nodes

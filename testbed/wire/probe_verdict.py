@@ -50,17 +50,28 @@ def _refuses(node: str, answer: Mapping[str, Any]) -> Finding:
         what for name, what in STRANGERS.items()
         if not knocks.get(name, {}).get("end", "").startswith(("alert", "closed"))
     ]  # fmt: skip
+    twins: Mapping[str, Mapping[str, str]] = answer.get("twins", {})
+    out = {
+        what: twins.get(name, {}).get("end", "not tried")
+        for name, what in STRANGERS.items()
+        if not _let_in(twins.get(name, {}))
+    }
     friend = knocks.get(FRIENDLY, {"said": "", "end": "not tried"})
     controls = (
         Control(
             "the same prober with a pinned key is let in",
-            friend["said"].startswith("220 ") and "\n250" in friend["said"],
+            _let_in(friend),
             _line(friend["said"]) or friend["end"],
         ),
         Control(
             "every stranger got an answer: an alert or the end of the line",
             not unclear,
             f"none for {', '.join(unclear)}" if unclear else "",
+        ),
+        Control(
+            "a server of the prober's own, which refuses nobody, lets each stranger in",
+            not out,
+            "; ".join(f"{what}: {end}" for what, end in out.items()),
         ),
     )
     ends = sorted({knocks[name]["end"] for name in STRANGERS if name in knocks})
@@ -69,6 +80,12 @@ def _refuses(node: str, answer: Mapping[str, Any]) -> Finding:
         looked_at=f"{len(STRANGERS)} strangers at its link port: {', '.join(ends) or 'no answer'}",
         controls=controls, evidence=bad, kind="stranger",
     )  # fmt: skip
+
+
+def _let_in(knock: Mapping[str, str]) -> bool:
+    """Was there a conversation in SMTP?"""
+    said = knock.get("said", "")
+    return said.startswith("220 ") and "\n250" in said
 
 
 def _pinned(

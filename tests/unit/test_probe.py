@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import socket
+import ssl
+import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,6 +109,7 @@ def test_good_nodes_pass(probe: Any) -> None:
     found = probe()
     assert {key: f.status for key, f in found.items() if f.status is not Status.PASS} == {}
     assert len(found) == 4
+    assert found["link-refuses", "alpha"].controls[2].where == ""
     assert "10 attempts ended without a word" in found["link-pinned", "alpha"].looked_at
 
 
@@ -166,6 +170,56 @@ def test_a_node_that_is_not_there_is_open(
     answers = probe_agent.run(task | {"mail_port": MAIL_PORT, "within": 0.1, "linger": 0}, files)
     assert {f.status for f in findings(TLS, answers, marks)} == {Status.INCONCLUSIVE}
     assert {f.status for f in findings(TLS, {}, {})} == {Status.INCONCLUSIVE}
+
+
+@pytest.mark.parametrize("trouble", ["no such file", "no cipher in common"])
+def test_a_face_that_can_not_be_put_on_is_no_refusal(
+    probe: Any, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """The prober's own TLS fails, but for its friendly face: nobody was refused by the node."""
+    real = probe_agent.client_context
+
+    def broken(files: Path, face: dict[str, Any]) -> ssl.SSLContext:
+        context = real(files, face)
+        if face != {"pem": f"{FRIEND}.pem"}:
+            if trouble == "no such file":
+                raise FileNotFoundError(2, "No such file", str(face))
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers("PSK-AES128-GCM-SHA256")  # needs what nobody has
+        return context
+
+    monkeypatch.setattr(probe_agent, "client_context", broken)
+    found = probe()["link-refuses", "alpha"]
+    assert found.status is Status.INCONCLUSIVE
+    assert found.controls[0].found
+    assert not found.controls[2].found
+
+
+def test_whose_end_it_was() -> None:
+    ends = {
+        error.strerror: probe_agent._ended(error)
+        for error in (
+            ConnectionResetError(104, "reset"), OSError(101, "unreachable"), TimeoutError(110, "t"),
+        )
+    }  # fmt: skip
+    assert ends == {"reset": "closed: reset", "unreachable": "error: unreachable", "t": "silent"}
+
+
+def test_an_answer_that_never_came_is_no_refusal(
+    probe: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.create_connection
+
+    def unreachable(address: tuple[str, int], *given: Any, **more: Any) -> socket.socket:
+        if sys._getframe(1).f_code.co_name == "knock" and address[0].startswith(NET):
+            raise OSError(113, "No route to host")
+        return real(address, *given, **more)
+
+    monkeypatch.setattr(socket, "create_connection", unreachable)
+    found = probe()["link-refuses", "alpha"]
+    assert found.status is Status.INCONCLUSIVE
+    assert found.controls[2].found
+    assert not found.controls[1].found
 
 
 def test_identities(made: tuple[list[Peer], dict[str, bytes]]) -> None:
