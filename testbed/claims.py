@@ -156,7 +156,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         "spool-sealed",
         "A spool seized in the middle of a load has rows of random bytes in size classes and "
-        "nothing else: no mark of any mail and no address of the web in a searched form, nothing packed.",
+        "nothing else: no mark of any mail and no address of the web in a searched form, nothing "
+        "packed.",
         "D",
         "node",
         "copies of the spool's files taken while this run's mail lies in them; byte values are "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from testbed.mailbox import Mailboxes, send
 from testbed.run import Run
+from testbed.traffic import Plan
 from testbed.verdict import Evidence, Finding, Status
 from testbed.wire.canary import Canaries
 from testbed.witness import durable, files, keys, output, spool
@@ -22,9 +25,16 @@ ME, OTHER = "alpha", "bravo"
 
 @pytest.fixture(scope="module")
 def run(make_web: WebMaker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """A quiet web of two nodes."""
+    """A web of two nodes, quiet but for ordinary mail between the mail hosts."""
     with make_web(nodes=2) as web:
-        yield Run(web, Canaries.new(random.Random(1)), tmp_path_factory.mktemp("out"), seed=1)
+        run = Run(web, Canaries.new(random.Random(1)), tmp_path_factory.mktemp("out"), seed=1)
+        plan = Plan(web.topology, run.canaries, random.Random(2))
+        plan.direct()
+        with Mailboxes(web) as mailboxes:
+            asyncio.run(send(web, plan.letters, lambda _: None))
+            assert mailboxes.collect(plan.letters, 30.0) == []
+        run.letters += plan.letters
+        yield run
 
 
 def inside(run: Run, service: str, program: str, user: str = "") -> str:
@@ -90,14 +100,32 @@ PLANTS = {
         "import os; os.setxattr('/var/lib/remailer/spool/spool.db', 'user.log', b'{mark}')",
         "/var/lib/remailer/spool/spool.db, attribute user.log, byte 9",
     ),
+    "attribute of the folder": (
+        "silent-volume",
+        "import os; os.setxattr('/var/lib/remailer/spool', 'user.log', b'{mark}')",
+        "/var/lib/remailer/spool, attribute user.log, byte 9",
+    ),
+    "bytes behind the spool": (
+        "silent-volume",
+        "open('/var/lib/remailer/spool/spool.db', 'ab').write(b'12:00 78\\n')",
+        "/var/lib/remailer/spool/spool.db",
+    ),
+    "a shared memory file": (
+        "silent-volume",
+        "open('/var/lib/remailer/spool/spool.db-shm', 'w').write('12:00 78')",
+        "/var/lib/remailer/spool/spool.db-shm",
+    ),
 }
 AWAY = """
 import contextlib, ctypes, os, shutil
 shutil.rmtree('/var/lib/remailer/spool/2026-11-24', ignore_errors=True)
 with contextlib.suppress(OSError): os.unlink('/dev/shm/last')
 for name in os.listdir('/var/lib/remailer/spool'):
-    if not name.startswith('spool.db'): os.unlink('/var/lib/remailer/spool/' + name)
-with contextlib.suppress(OSError): os.removexattr('/var/lib/remailer/spool/spool.db', 'user.log')
+    if name not in ('spool.db', 'spool.db-wal'): os.unlink('/var/lib/remailer/spool/' + name)
+for name in ('', '/spool.db'):
+    with contextlib.suppress(OSError): os.removexattr('/var/lib/remailer/spool' + name, 'user.log')
+with open('/var/lib/remailer/spool/spool.db', 'r+b') as file:
+    file.truncate(os.stat(file.fileno()).st_size // 4096 * 4096)
 ctypes.CDLL(None).mq_unlink(b'/log')
 """
 
@@ -114,6 +142,22 @@ def test_what_is_put_into_a_node_is_found_there_and_nowhere_else(run: Run, plant
     assert found[OTHER].status == Status.PASS
     assert found[ME].status == Status.FAIL
     assert [e.where for e in found[ME].evidence] == [where.format(mark=mark)]
+
+
+def test_an_open_file_without_a_name_is_found(run: Run) -> None:
+    program = "import os; os.memfd_create('log'); print('made', flush=True); input()"
+    docker = run.web.docker.api
+    made = docker.exec_create(run.web.container(ME).id, ["python3", "-c", program], stdin=True)[
+        "Id"
+    ]
+    connection = docker.exec_start(made, socket=True)
+    try:
+        assert b"made" in connection._sock.recv(100)
+        found = rows(files.findings(run), "silent-tmpfs")
+    finally:
+        connection._sock.close()
+    assert "/memfd:log (deleted)" in found[ME].evidence[0].what
+    assert found[OTHER].status == Status.PASS
 
 
 def test_a_socket_called_log_is_found(run: Run) -> None:
