@@ -1,17 +1,20 @@
 """Whom each node talks to, and whether it talks to a syslog. Pure: rows in, findings out.
 
-Not a contact are ARP, IGMP, ICMPv6 and ICMP but for echo requests: kernels send them by themselves
-(neighbours, groups, errors), and an unprivileged process can't. UDP is never passed over.
+Not a contact are ARP, IGMP, ICMPv6 of neighbours, routers and groups, and ICMP but for echo
+requests: kernels send them by themselves, and an unprivileged process can't. UDP is never passed
+over. A node is known by its address or by its hardware address, whatever others it uses.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from testbed.topology import LINK_PORT, Node, Topology
+from testbed.topology import LINK_PORT, PROBE_PORT, Node, Topology
 from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.wire.canary import Canaries
 from testbed.wire.capture import SYSLOG_TWIN
+from testbed.wire.identities import IMPOSTORS
 from testbed.wire.packets import Conversation, Packet, Wire
 
 DevLog = tuple[Sequence[Evidence], Sequence[Control]]
@@ -22,6 +25,10 @@ SYSLOG_PORTS = (514, 601, 6514)
 
 _ARP = "ethernet 0x0806"
 _ECHO_REQUEST = 8
+_KERNELS_OWN = frozenset({130, 131, 132, 133, 134, 135, 136, 137, 143})
+"""ICMPv6: groups (RFC 2710, RFC 3810), routers, neighbours and redirects (RFC 4861)."""
+_PROBE_PORTS = range(PROBE_PORT, PROBE_PORT + 2 + len(IMPOSTORS))
+"""Where the prober answers as a peer: `identities.py` gives each of its entries one."""
 _MOST = 5
 """Pieces of evidence that a row shows; the rest is counted."""
 
@@ -33,10 +40,12 @@ def shown(data: bytes, most: int = 60) -> str:
     return repr(text if len(text) <= most else text[: most - 1] + "…").replace("\\\\", "\\")
 
 
-def noise(c: Conversation) -> bool:
+def noise(c: Conversation | Packet) -> bool:
     """What kernels say to each other by themselves."""
-    return c.protocol in {_ARP, "igmp", "icmpv6"} or (
-        c.protocol == "icmp" and c.icmp_type != _ECHO_REQUEST
+    return (
+        c.protocol in {_ARP, "igmp"}
+        or (c.protocol == "icmpv6" and c.icmp_type in _KERNELS_OWN)
+        or (c.protocol == "icmp" and c.icmp_type != _ECHO_REQUEST)
     )
 
 
@@ -49,11 +58,15 @@ def told(c: Conversation, topology: Topology) -> Evidence:
 
 
 def findings(
-    wire: Wire, topology: Topology, whole: Control, dev_log: Mapping[str, DevLog]
+    wire: Wire,
+    topology: Topology,
+    canaries: Canaries,
+    whole: Control,
+    dev_log: Mapping[str, DevLog],
 ) -> list[Finding]:
     """The rows `contacts` and `silent-syslog` of every node."""
     macs = hardware(wire.packets)
-    rows = [_contacts(wire, topology, node, whole, macs) for node in topology.remailers]
+    rows = [_contacts(wire, topology, canaries, node, whole, macs) for node in topology.remailers]
     for node in topology.remailers:
         rows.append(_syslog(wire, topology, node, whole, macs, dev_log.get(node.name)))
     return rows
@@ -68,6 +81,15 @@ def hardware(packets: Sequence[Packet]) -> dict[str, str]:
     return owners
 
 
+def owners(packets: Sequence[Packet], topology: Topology) -> dict[str, str]:
+    """An address that nobody was given → the address of the remailer whose hardware used it."""
+    macs = hardware(packets)
+    hosts = {macs[node.host]: node.host for node in topology.remailers if node.host in macs}
+    known = {node.host for node in topology.remailers} | {m.host for m in topology.mailhosts}
+    known |= {topology.dns, topology.prober}
+    return {ip: hosts[mac] for ip, mac in macs.items() if ip not in known and mac in hosts}
+
+
 def _twin(payload: bytes, mac: str, node: Node, macs: Mapping[str, str]) -> bool:
     """The control's datagram: under the node's address, but it did not come from the node."""
     return payload.startswith(SYSLOG_TWIN + node.name.encode()) and mac != macs.get(node.host)
@@ -77,11 +99,12 @@ def _allowed(c: Conversation, topology: Topology) -> bool:
     """Is this a conversation that a remailer may have? Replies belong to who began."""
     nodes = {n.host for n in topology.remailers}
     hosts = {m.host for m in topology.mailhosts}
-    if topology.prober in (c.source, c.target):
-        return True  # it asks and answers as it likes: that is the active probes' own claim
     by_tcp = c.protocol == "tcp"
     return (
-        (by_tcp and c.target_port == LINK_PORT and {c.source, c.target} <= nodes)
+        # What the prober is told as a stranger or a peer is the active probes' own claim.
+        (by_tcp and c.target_port == LINK_PORT and c.source == topology.prober)
+        or (by_tcp and c.target_port in _PROBE_PORTS and c.target == topology.prober)
+        or (by_tcp and c.target_port == LINK_PORT and {c.source, c.target} <= nodes)
         or (by_tcp and c.target_port == 25 and c.source in nodes and c.target in hosts)
         # Anybody may hand mail to a remailer, but for another remailer.
         or (by_tcp and c.target_port == 25 and c.source not in nodes and c.target in nodes)
@@ -90,7 +113,12 @@ def _allowed(c: Conversation, topology: Topology) -> bool:
 
 
 def _contacts(
-    wire: Wire, topology: Topology, node: Node, whole: Control, macs: Mapping[str, str]
+    wire: Wire,
+    topology: Topology,
+    canaries: Canaries,
+    node: Node,
+    whole: Control,
+    macs: Mapping[str, str],
 ) -> Finding:
     own = [
         c
@@ -100,6 +128,9 @@ def _contacts(
         and not _twin(c.payload, c.mac, node, macs)
     ]
     bad = [told(c, topology) for c in own if not _allowed(c, topology)]
+    for p in wire.packets:
+        if p.query is not None and _from(p, node, macs):
+            bad += _marked(p.frame, p.query[0], canaries)
     begun = [c for c in own if c.source == node.host]
     controls = [whole]
     for sought, ports in (
@@ -117,6 +148,18 @@ def _contacts(
     )  # fmt: skip
 
 
+def _marked(frame: int, name: str, canaries: Canaries) -> Iterable[Evidence]:
+    """A mark in a name that is looked up, also one that goes on from label to label."""
+    texts = {name.encode(), name.replace(".", "").encode()}
+    hits = [hit for text in sorted(texts) for hit in canaries.search(text)]
+    if hits:
+        yield Evidence(f"frame {frame}", f"look-up of {name}: {hits[0].mark} ({hits[0].form})")
+
+
+def _from(p: Packet, node: Node, macs: Mapping[str, str]) -> bool:
+    return p.source == node.host or p.mac == macs.get(node.host, "-")
+
+
 def _syslog(
     wire: Wire,
     topology: Topology,
@@ -125,7 +168,7 @@ def _syslog(
     macs: Mapping[str, str],
     dev_log: DevLog | None,
 ) -> Finding:
-    own = [p for p in wire.packets if p.source == node.host]
+    own = [p for p in wire.packets if _from(p, node, macs)]
     to_syslog = [p for p in own if p.target_port in SYSLOG_PORTS]
     twins = [p for p in to_syslog if _twin(p.payload, p.mac, node, macs)]
     bad = [

@@ -8,49 +8,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 
 from testbed.topology import LINK_PORT, Node, Topology
 from testbed.traffic import Letter
 from testbed.verdict import Control, Evidence, Finding, judge
 from testbed.wire import contacts
-from testbed.wire.canary import Canaries
+from testbed.wire.canary import FORMS, Canaries
 from testbed.wire.capture import CaptureFile
 from testbed.wire.contacts import DevLog, noise, shown, some
-from testbed.wire.packets import CLIENT_HELLO, GROUPS, SERVER_HELLO, Bytes, Stream, Wire
+from testbed.wire.packets import (
+    CLIENT_HELLO,
+    GROUPS,
+    SERVER_HELLO,
+    Bytes,
+    Stream,
+    Wire,
+    assemble,
+)
+from testbed.wire.records import carried, clear, inside, records
 
 TLS13 = 0x0304
 EARLY_DATA, PRE_SHARED_KEY = 42, 41
 """Extensions of RFC 8446 that a link never has: both mean a key that was agreed earlier."""
-
-APPLICATION_DATA = 23
-_CONTENT_TYPES = range(20, 24)
-_MAX_RECORD = 2**14 + 256
-
-
-@dataclass(frozen=True)
-class Records:
-    """A direction of a stream read as TLS records (RFC 8446 section 5.1)."""
-
-    application: int
-    """Bytes in application data records."""
-    clear: int | None
-    """Offset of the first byte that belongs to no record, None if every byte does."""
-
-
-def records(data: bytes) -> Records:
-    """Walk the record headers. A last record that is not whole is one (the connection broke)."""
-    at = application = 0
-    while at < len(data):
-        header = data[at : at + 5]
-        kind, major = header[0], header[1:2] or b"\x03"
-        length = int.from_bytes(header[3:5], "big") if len(header) == 5 else 0
-        if kind not in _CONTENT_TYPES or major != b"\x03" or length > _MAX_RECORD:
-            return Records(application, at)
-        if kind == APPLICATION_DATA:
-            application += min(length, max(0, len(data) - at - 5))
-        at += 5 + length
-    return Records(application, None)
 
 
 def findings(
@@ -73,7 +53,7 @@ def findings(
         for row in (look.port, look.encrypted, look.canary, look.ephemeral)
         for sender, receiver in topology.links
     ]
-    return rows + contacts.findings(wire, topology, whole, dev_log)
+    return rows + contacts.findings(wire, topology, canaries, whole, dev_log)
 
 
 def traffic(wire: Wire, topology: Topology) -> list[tuple[str, int, int]]:
@@ -103,20 +83,36 @@ class _Look:
         whole: Control,
     ) -> None:
         self.wire, self.topology, self.canaries, self.whole = wire, topology, canaries, whole
-        self.letters = {
-            (letter.path[0], letter.path[1]): letter
-            for letter in letters
-            if letter.kind == "matrix"
-        }
+        self.matrix = {letter.path: letter for letter in letters if letter.kind == "matrix"}
+        self.letters: dict[tuple[str, str], list[Letter]] = defaultdict(list)
+        for letter in letters:
+            for link in pairwise(letter.path):
+                self.letters[link].append(letter)
+        self.owners = contacts.owners(wire.packets, topology)
         self.streams: dict[tuple[str, str], list[Stream]] = defaultdict(list)
         for stream in wire.streams:
             if stream.sent.data or stream.received.data:
-                self.streams[stream.client, stream.server].append(stream)
+                self.streams[self._ends(stream.client, stream.server)].append(stream)
+        self.datagrams = self._no_streams()
         self.edges = self._marks_on_port_25()
         self.shares: dict[str, set[int]] = defaultdict(set)
         for stream in wire.streams:
             for share in (share for hello in stream.hellos for share in hello.shares):
                 self.shares[share].add(stream.number)
+
+    def _ends(self, source: str, target: str) -> tuple[str, str]:
+        """Both ends' own addresses, whatever others (of IPv6, say) they used."""
+        return self.owners.get(source, source), self.owners.get(target, target)
+
+    def _no_streams(self) -> dict[tuple[str, str], Bytes]:
+        """For each two ends, what went from one to the other outside TCP, one after the other."""
+        parts: dict[tuple[str, str], list[tuple[int, int, bytes]]] = defaultdict(list)
+        for p in self.wire.packets:
+            if p.stream < 0 and p.payload and not noise(p):
+                own = parts[self._ends(p.source, p.target)]
+                at = own[-1][0] + len(own[-1][2]) if own else 0
+                own.append((at, p.frame, p.payload))
+        return {ends: assemble(own) for ends, own in parts.items()}
 
     def _marks_on_port_25(self) -> dict[tuple[str, str, str], int]:
         """(client, server, mark) → packet, for every mark that passes on port 25."""
@@ -143,14 +139,15 @@ class _Look:
         return (self.whole, no_hole, *own)
 
     def _mail_seen(self, a: Node, b: Node, seen: int, what: str) -> Control:
-        """More bytes passed than the link's own mail has."""
-        letter = self.letters.get((a.name, b.name))
-        if letter is None:
+        """At least as many bytes passed, handshakes aside, as the link's mails have in all."""
+        letters = self.letters[a.name, b.name]
+        if (a.name, b.name) not in self.matrix:
             return Control(f"a mail over {a.name}>{b.name}", found=False, where="none was sent")
-        size = len(letter.body)
+        size = sum(len(letter.body) for letter in letters)
         return Control(
-            f"letter {letter.number} over this link ({size:,} bytes) is seen {what}, and arrived",
-            seen > size and bool(letter.delivered),
+            f"at least as many bytes as its {len(letters)} mails have ({size:,}; handshakes not "
+            f"counted) are seen {what}, and all arrived",
+            seen >= size and all(letter.delivered for letter in letters),
             f"{seen:,} bytes",
         )
 
@@ -163,14 +160,14 @@ class _Look:
         bad = []
         for c in self.wire.conversations:
             on_port = c.protocol == "tcp" and c.target_port == LINK_PORT
-            between = (c.source, c.target) == (a.host, b.host)
+            between = self._ends(c.source, c.target) == (a.host, b.host)
             strange = on_port and (
                 (c.target == b.host and c.source not in peers)
                 or (c.source == a.host and c.target not in peers)
             )
             if strange or (between and not on_port and not noise(c)):
                 bad.append(contacts.told(c, self.topology))
-        seen = self._mail_seen(a, b, sum(len(s.sent.data) for s in own), f"on port {LINK_PORT}")
+        seen = self._mail_seen(a, b, sum(map(carried, own)), f"on port {LINK_PORT}")
         return judge(
             "link-port", f"{a.name}>{b.name}", looked_at=self._looked(a, b),
             controls=self._controls(a, b, seen), evidence=some(bad), kind="port",
@@ -179,47 +176,39 @@ class _Look:
     def encrypted(self, a: Node, b: Node) -> Finding:
         """link-encrypted."""
         own = self.streams[a.host, b.host]
-        bad = [e for s in own for e in (*self._clear(s), *_wrong_version(s))]
-        application = sum(records(s.sent.data).application for s in own)
-        seen = self._mail_seen(a, b, application, "as TLS records")
+        bad = [_at(way, at, "in clear: ") for s in own for way, at in clear(s)]
+        bad += [e for s in own for e in _wrong_version(s)]
+        if loose := self.datagrams.get((a.host, b.host)):
+            bad.append(_at(loose, 0, "outside TCP: "))
+        seen = self._mail_seen(a, b, sum(map(inside, own)), "in TLS records")
         return judge(
             "link-encrypted", f"{a.name}>{b.name}", looked_at=self._looked(a, b),
             controls=self._controls(a, b, seen), evidence=some(bad), kind="clear",
         )  # fmt: skip
 
-    def _clear(self, stream: Stream) -> Iterable[Evidence]:
-        """Bytes outside TLS: the envelope if it can be read, else where they begin."""
-        for way in (stream.sent, stream.received):
-            clear = records(way.data).clear
-            # Behind a hole nobody can tell where records begin; the hole leaves the row open.
-            if clear is not None and not any(start <= clear for start, _ in way.holes):
-                at = max(way.data.find(b"MAIL FROM", clear), clear)
-                yield _at(way, at, "in clear: ")
-
     def canary(self, a: Node, b: Node) -> Finding:
         """link-canary."""
-        bad = []
-        for stream in self.streams[a.host, b.host]:
-            for way in (stream.sent, stream.received):
-                for hit in self.canaries.search(way.data):
-                    what = f"{hit.mark} ({hit.form}): {shown(hit.excerpt)}"
-                    bad.append(Evidence(f"frame {way.frame(hit.offset)}", what))
-        for p in self.wire.packets:
-            if p.stream < 0 and (p.source, p.target) == (a.host, b.host):
-                for hit in self.canaries.search(p.payload):
-                    bad.append(Evidence(f"frame {p.frame}", f"{hit.mark} ({hit.form})"))
-        own = sum(len(s.sent.data) for s in self.streams[a.host, b.host])
-        seen = self._mail_seen(a, b, own, "on the link")
+        own = self.streams[a.host, b.host]
+        ways = [way for s in own for way in (s.sent, s.received)]
+        ways.append(self.datagrams.get((a.host, b.host), Bytes()))
+        bad = [
+            Evidence(
+                f"frame {way.frame(hit.offset)}", f"{hit.mark} ({hit.form}): {shown(hit.excerpt)}"
+            )
+            for way in ways
+            for hit in self.canaries.search(way.data)
+        ]
+        seen = self._mail_seen(a, b, sum(map(carried, own)), "on the link")
         return judge(
             "link-canary", f"{a.name}>{b.name}",
-            looked_at=f"{len(self.canaries.forms())} forms in " + self._looked(a, b),
+            looked_at=f"{len(FORMS)} forms in " + self._looked(a, b),
             controls=self._controls(a, b, seen, *self._found_on_edges(a, b)),
             evidence=some(bad), kind="clear",
         )  # fmt: skip
 
     def _found_on_edges(self, a: Node, b: Node) -> tuple[Control, ...]:
         """The mark of this link's mail, by the same search, on port 25 into a and out of b."""
-        letter = self.letters.get((a.name, b.name))
+        letter = self.matrix.get((a.name, b.name))
         mark = self.canaries.mark(letter.number, "b") if letter else None
         into = [f for (_, to, m), f in self.edges.items() if to == a.host and m == mark]
         out = [f for (by, _, m), f in self.edges.items() if by == b.host and m == mark]

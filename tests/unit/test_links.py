@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire_rows import BRIDGE, Sample, hello, record
 
-from testbed.topology import LINK_PORT, Link
+from testbed.topology import LINK_PORT, PROBE_PORT, Link
 from testbed.verdict import Control, Evidence, Finding, Status
 from testbed.wire import links
 from testbed.wire.capture import CaptureFile
@@ -24,6 +24,7 @@ from testbed.wire.packets import (
     assemble,
     parse,
 )
+from testbed.wire.records import records
 
 WHOLE = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
 LINK_CLAIMS = ("link-port", "link-encrypted", "link-canary", "link-ephemeral")
@@ -98,7 +99,7 @@ def test_a_link_without_mail_is_open_and_no_other_link_vouches_for_it() -> None:
 def test_a_mark_that_no_edge_shows_leaves_the_canary_open() -> None:
     sample = Sample()
     sample.tape.packets = [
-        replace(p, payload=p.payload.upper()) if p.target == sample.alpha.host else p
+        replace(p, payload=bytes(len(p.payload))) if p.target == sample.alpha.host else p
         for p in sample.tape.packets
     ]
     found = look(sample)
@@ -108,12 +109,45 @@ def test_a_mark_that_no_edge_shows_leaves_the_canary_open() -> None:
 def test_a_missing_packet_leaves_its_link_open() -> None:
     sample = Sample()
     a, b = sample.alpha.host, sample.bravo.host
-    middle = next(
-        p for p in sample.tape.packets if (p.source, p.target) == (a, b) and len(p.payload) == 6
-    )
+    ends = (a, b, LINK_PORT)
+    middle = [
+        p for p in sample.tape.packets if (p.source, p.target, p.target_port) == ends and p.payload
+    ][1]
     sample.tape.packets.remove(middle)
     found = look(sample)
     assert statuses(found, Status.INCONCLUSIVE) == {(c, "alpha>bravo") for c in LINK_CLAIMS}
+
+
+def without_last(sample: Sample, sent: int) -> Sample:
+    """alpha>bravo, cut after so many packets with bytes that alpha sent."""
+    a, b = sample.alpha.host, sample.bravo.host
+    ends = (a, b, LINK_PORT)
+    cut = [
+        p for p in sample.tape.packets if (p.source, p.target, p.target_port) == ends and p.payload
+    ][sent:]
+    sample.tape.packets = [p for p in sample.tape.packets if p not in cut]
+    return sample
+
+
+def test_a_handshake_alone_is_no_mail() -> None:
+    """Cut behind the client's Finished: 3,300 bytes passed, more than the mail has, none of it."""
+    found = look(without_last(Sample(), 2))
+    assert statuses(found, Status.INCONCLUSIVE) == {
+        (claim, AB) for claim in ("link-port", "link-encrypted", "link-canary")
+    }
+    assert "0 bytes" in str(found["link-port", AB].controls)
+
+
+def test_all_mails_of_a_link_are_asked_for() -> None:
+    sample = Sample()
+    more = sample.letter(2, ("bravo", "alpha", "bravo"))
+    sample.letters.append(replace(more, kind="forward"))
+    found = look(sample)
+    few = {(claim, link) for claim in LINK_CLAIMS[:3] for link in (AB, BA)}
+    assert statuses(found, Status.INCONCLUSIVE) == few
+    for a, b in sample.topology.links:
+        sample.connection(a, b, more.body)
+    assert statuses(look(sample), Status.PASS) == set(found)
 
 
 def plant_clear(sample: Sample) -> None:
@@ -187,6 +221,46 @@ def plant_echo(sample: Sample) -> None:
     sample.tape.put(sample.alpha.host, sample.topology.sender.host, "icmp", icmp_type=8)
 
 
+def plant_syslog_over_ipv6(sample: Sample) -> None:
+    own = next(p.mac for p in sample.tape.packets if p.source == sample.alpha.host)
+    sample.tape.udp("fe80::1", "fe80::99", 514, b"<22>mail from alice", mac=own)
+
+
+def plant_echo_over_ipv6(sample: Sample) -> None:
+    own = next(p.mac for p in sample.tape.packets if p.source == sample.alpha.host)
+    sample.tape.put("fe80::1", "fe80::99", "icmpv6", mac=own, icmp_type=128, payload=b"ping alice")
+
+
+def plant_datagrams_to_peer(sample: Sample) -> None:
+    """In clear, and a mark that is cut in two."""
+    mark = sample.canaries.mark(0, "b").encode()
+    for part in (b"MAIL FROM:<> " + mark[:6], mark[6:]):
+        sample.tape.udp(sample.alpha.host, sample.bravo.host, LINK_PORT, part)
+
+
+def plant_datagram_to_peer_over_ipv6(sample: Sample) -> None:
+    hosts = (sample.alpha.host, sample.bravo.host)
+    for host, address in zip(hosts, ("fe80::a", "fe80::b"), strict=True):
+        own = next(p.mac for p in sample.tape.packets if p.source == host)
+        sample.tape.put(address, "ff02::2", "icmpv6", mac=own, icmp_type=133)
+    own = next(p.mac for p in sample.tape.packets if p.source == hosts[0])
+    sample.tape.udp("fe80::a", "fe80::b", LINK_PORT, b"MAIL FROM:<>", mac=own)
+
+
+def plant_datagram_to_prober(sample: Sample) -> None:
+    sample.tape.udp(sample.alpha.host, sample.topology.prober, 9999, b"psst")
+
+
+def plant_other_port_of_prober(sample: Sample) -> None:
+    sample.tape.tcp(sample.alpha.host, sample.topology.prober, 9999, [b"psst"])
+
+
+def plant_marked_look_up(sample: Sample) -> None:
+    mark = sample.canaries.mark(0, "s").upper()
+    query = (f"{mark[:5]}.{mark[5:]}.test", 1)
+    sample.tape.udp(sample.alpha.host, sample.topology.dns, 53, b"query", query=query)
+
+
 def plant_ipv6(sample: Sample) -> None:
     own = next(p.mac for p in sample.tape.packets if p.source == sample.alpha.host)
     sample.tape.put("fe80::1", "ff02::fb", "udp", mac=own, target_mac="33:33:0:0:0:fb",
@@ -212,7 +286,10 @@ AB, BA = "alpha>bravo", "bravo>alpha"
         (plant_hex_mark, {("link-canary", AB)}, "(hex)"),
         (
             plant_other_port,
-            {("link-port", AB), ("contacts", "alpha"), ("contacts", "bravo")},
+            {
+                ("link-port", AB), ("link-encrypted", AB),
+                ("contacts", "alpha"), ("contacts", "bravo"),
+            },
             "psst",
         ),
         (plant_stranger_on_port, {("link-port", AB), ("contacts", "bravo")}, "sender"),
@@ -229,6 +306,24 @@ AB, BA = "alpha>bravo", "bravo>alpha"
         (plant_stranger_asked, {("contacts", "alpha")}, "who is bob"),
         (plant_echo, {("contacts", "alpha")}, "icmp"),
         (plant_ipv6, {("contacts", "alpha")}, "hello all"),
+        (plant_syslog_over_ipv6, {("silent-syslog", "alpha"), ("contacts", "alpha")}, "alice"),
+        (plant_echo_over_ipv6, {("contacts", "alpha")}, "ping alice"),
+        (
+            plant_datagrams_to_peer,
+            {
+                ("link-port", AB), ("link-encrypted", AB), ("link-canary", AB),
+                ("contacts", "alpha"), ("contacts", "bravo"),
+            },
+            "MAIL FROM",
+        ),
+        (
+            plant_datagram_to_peer_over_ipv6,
+            {("link-port", AB), ("link-encrypted", AB), ("contacts", "alpha")},
+            "MAIL FROM",
+        ),
+        (plant_datagram_to_prober, {("contacts", "alpha")}, "psst"),
+        (plant_other_port_of_prober, {("contacts", "alpha")}, "psst"),
+        (plant_marked_look_up, {("contacts", "alpha")}, "look-up"),
     ],
 )  # fmt: skip
 def test_plants(plant: object, caught: set[tuple[str, str]], told: str) -> None:
@@ -250,8 +345,10 @@ def test_noise_is_no_contact() -> None:
     tape.put(a, b, "ethernet 0x0806")
     tape.put(a, "224.0.0.22", "igmp", target_mac="01:00:5e:00:00:16")
     tape.put(a, sample.topology.sender.host, "icmp", icmp_type=3)
-    tape.put("fe80::1", "ff02::2", "icmpv6", mac=tape.packets[0].mac, target_mac="33:33:0:0:0:2")
-    tape.udp(a, sample.topology.prober, 9999, b"the prober may be talked to")
+    tape.put("fe80::1", "ff02::2", "icmpv6", mac=tape.packets[0].mac, icmp_type=133)
+    tape.tcp(a, sample.topology.prober, PROBE_PORT, [b"an impostor may be tried"])
+    tape.tcp(sample.topology.prober, a, LINK_PORT, [b"a stranger may knock"])
+    tape.tcp(sample.topology.prober, a, 25, [b"and hand in mail"])
     assert not statuses(look(sample), Status.FAIL)
 
 
@@ -307,11 +404,11 @@ def test_a_hole_is_known() -> None:
 @given(st.lists(st.tuples(st.sampled_from([20, 21, 22, 23]), st.integers(0, 400))))
 def test_records_are_records(parts: list[tuple[int, int]]) -> None:
     data = b"".join(record(kind, size) for kind, size in parts)
-    whole = links.records(data)
-    assert whole == links.Records(sum(size for kind, size in parts if kind == 23), None)
-    assert links.records(data + b"220 hi\r\n").clear == len(data)
+    whole = records(data)
+    assert (whole.application, whole.clear) == (sum(n for kind, n in parts if kind == 23), None)
+    assert records(data + b"220 hi\r\n").clear == len(data)
     for end in range(0, len(data), 50):
-        assert links.records(data[:end]).clear is None
+        assert records(data[:end]).clear is None
 
 
 def test_rows_of_tshark() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from testbed.topology import LINK_PORT, Link, Node, Topology
 from testbed.traffic import Letter
@@ -61,16 +62,19 @@ class Tape:
         first = self.put(client, server, "tcp", flags=SYN, sequence=99, **ports)
         self.put(server, client, "tcp", flags=SYN | ACK, sequence=499, **back)
         waiting = {hello.kind: hello for hello in hellos}
-        for source, target, parts, which, kind, at in (
-            (client, server, sent, ports, CLIENT_HELLO, 100),
-            (server, client, received, back, SERVER_HELLO, 500),
-        ):
-            for part in parts:
-                self.put(
-                    source, target, "tcp", payload=part, sequence=at, flags=ACK,
-                    hello=waiting.pop(kind, None), **which,
-                )  # fmt: skip
-                at += len(part)
+        at = {CLIENT_HELLO: 100, SERVER_HELLO: 500}
+        # In turns: who waits for whom is part of what is measured.
+        for parts in zip_longest(sent, received):
+            for part, ends, which, kind in (
+                (parts[0], (client, server), ports, CLIENT_HELLO),
+                (parts[1], (server, client), back, SERVER_HELLO),
+            ):
+                if part:
+                    self.put(
+                        *ends, "tcp", payload=part, sequence=at[kind], flags=ACK,
+                        hello=waiting.pop(kind, None), **which,
+                    )  # fmt: skip
+                    at[kind] += len(part)
         return first
 
     def wire(self) -> Wire:
@@ -125,10 +129,11 @@ class Sample:
             return self.tape.tcp(
                 a.host, b.host, LINK_PORT, sent, [b"220 bravo\r\n", b"250 yes\r\n"]
             )
+        self.sealed = len(body) + 60
         share = f"{self.tape.streams:064x}"
         return self.tape.tcp(
             a.host, b.host, LINK_PORT,
-            [record(22, 1500), record(20, 1), record(23, len(body) + 22)],
-            [record(22, 1200), record(20, 1), record(23, 900)],
+            [record(22, 1500), record(20, 1) + record(23, 1800), record(23, self.sealed + 17)],
+            [record(22, 1200) + record(20, 1) + record(23, 900), record(23, 300), record(23, 60)],
             (hello(CLIENT_HELLO, "c" + share), hello(SERVER_HELLO, "s" + share)),
         )  # fmt: skip
