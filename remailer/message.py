@@ -35,8 +35,12 @@ MAX_BLOCKS = 20
 MAX_RECIPIENTS = 5
 """Recipients of one message: the field's usual maximum."""
 
+MAX_MIME_FIELD = 4096
+"""Bytes of a Content-... header field, in the mail's header or a part's."""
+
 _BEGIN = re.compile(rb"^(?:- )?-----BEGIN PGP MESSAGE-----[ \t]*\r\n", re.MULTILINE)
 _END = re.compile(rb"^(?:- )?-----END PGP MESSAGE-----[ \t]*(?:\r\n|\Z)", re.MULTILINE)
+_MIME_FIELD = re.compile(rb"^Content-[^\n]*(?:\n[ \t][^\n]*)*", re.MULTILINE | re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9._:+-]{1,40}")
 
 Decrypt = Callable[[bytes], bytes]
@@ -158,6 +162,9 @@ def _judged(recipients: dict[str, None], me: str) -> list[str]:
 
 def _open_mail(raw: bytes) -> tuple[list[tuple[str, str]], bytes, list[Field]]:
     """A mail's header (names in lower case), its text, and what it keeps of it if in clear."""
+    # The email package takes quadratic time for a field's parameters.
+    if any(len(found[0]) > MAX_MIME_FIELD for found in _MIME_FIELD.finditer(raw)):
+        raise Dropped("MIME")
     try:
         mail = email.message_from_bytes(raw, policy=email.policy.compat32)
         header = [(name.lower(), _unfolded(value)) for name, value in mail.raw_items()]

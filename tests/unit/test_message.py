@@ -6,6 +6,7 @@ import base64
 import email
 import quopri
 import random
+import time
 from collections.abc import Callable
 from datetime import date
 
@@ -318,3 +319,16 @@ def test_any_bytes_are_mails_or_dropped(raw: bytes) -> None:
         for name in ("From", "To", "Date", "Message-ID"):
             assert len(parsed.get_all(name, [])) == 1
         assert parsed["To"] == out.recipient
+
+
+def test_a_mime_field_that_takes_for_ever_to_read_is_dropped_at_once() -> None:
+    parameters = b";\r\n " * 200_000
+    for raw in (
+        b"Content-Type: text/plain" + parameters + b"\r\n\r\nAnon-To: x@y.test\r\n\r\nhi",
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\ncontent-type: text/plain"
+        + parameters + b"\r\n\r\nhi\r\n--b--\r\n",
+    ):  # fmt: skip
+        began = time.monotonic()
+        with pytest.raises(Dropped):
+            read(raw)
+        assert time.monotonic() - began < 1
