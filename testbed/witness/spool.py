@@ -17,7 +17,7 @@ from testbed.witness.inside import DATABASE, SPOOL, Answer, ask, excerpt, some, 
 CATCH_WITHIN = 30.0
 """Seconds in which every node is to be caught with mail of this run in its spool."""
 
-COPIES = 4
+COPIES = 3
 """Copies of each node's spool that are wanted; one will do."""
 APART, SPREAD = 0.5, 4.0
 """Least seconds between two copies; when all nodes were caught, how long more copies are taken."""

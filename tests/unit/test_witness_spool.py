@@ -162,6 +162,15 @@ def test_a_seized_spool_is_searched_in_all_forms(
     assert (answer["control"], answer["rows"], answer["strange"]) == (True, 1, [])
 
 
+def test_what_a_later_copy_has_more_is_searched_with_its_right_place() -> None:
+    first = RNG.randbytes(3 * seize.OVERLAP)
+    second = first + RNG.randbytes(10) + b"Subject: x"
+    copies = [seize.Copy({"log": data}, {}, 0.5) for data in (first, second)]
+    [hit] = {(h["file"], h["offset"]) for h in seize._searched_once(copies, TASK)}
+    assert hit == ("log (copy 2)", len(first) + 10)
+    assert seize._as_before(first, first[:-1] + b"x") == 2 * seize.OVERLAP
+
+
 def test_without_its_control_found_a_seized_spool_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

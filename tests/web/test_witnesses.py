@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,7 +151,7 @@ def test_an_open_file_without_a_name_is_found(run: Run) -> None:
     made = docker.exec_create(run.web.container(ME).id, ["python3", "-c", program], stdin=True)[
         "Id"
     ]
-    connection = docker.exec_start(made, socket=True)
+    connection: Any = docker.exec_start(made, socket=True)
     try:
         assert b"made" in connection._sock.recv(100)
         found = rows(files.findings(run), "silent-tmpfs")

@@ -11,7 +11,6 @@ strange [{file, what}], control, looks; or `why`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sqlite3
 import time
 from collections import deque
@@ -28,6 +27,9 @@ AGAIN = 0.02
 
 SHORT = 11
 """Letters; of shorter words some forms are so short that they turn up in any ciphertext."""
+
+OVERLAP = 4096
+"""Bytes before what is new in a file that are searched with it."""
 
 BESIDE = "control"
 """Name of the control beside the copies; no spool file of ours is called so."""
@@ -136,13 +138,9 @@ def rows_of(files: Mapping[str, bytes], name: str) -> dict[bytes, bytes]:
 def searched(copies: list[Copy], task: dict[str, Any]) -> dict[str, Any]:
     """All of the copies, searched with the control beside them."""
     rows = {id_: blob for copy in copies for id_, blob in copy.rows.items()}
-    files: dict[bytes, tuple[str, bytes]] = {}  # what did not change is searched once
-    for number, copy in enumerate(copies, 1):
-        for name, data in copy.files.items():
-            files.setdefault(hashlib.sha256(data).digest(), (f"{name} (copy {number})", data))
     text = f"beside the copy: {task['token']}0000b sender.test\n".encode()
-    found = [hit for name, data in files.values() for hit in _hits(name, data, task)]
-    beside = {hit["mark"] for hit in _hits(BESIDE, text, task)}
+    found = list(_searched_once(copies, task))
+    beside = {hit["mark"] for hit in _hits(BESIDE, text, task, task["token"])}
     readable = database.readable(text * (database.PIECE // len(text) + 1))
     strange = [what for copy in copies for what in _foreign(copy, task)]
     strange += [
@@ -160,6 +158,25 @@ def searched(copies: list[Copy], task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _searched_once(copies: list[Copy], task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Hits in all files; what a file begins with as it did in the copy before is searched there."""
+    last: dict[str, bytes] = {}
+    for number, copy in enumerate(copies, 1):
+        for name, data in copy.files.items():
+            start = max(0, _as_before(last.get(name, b""), data) - OVERLAP)
+            last[name] = data
+            for hit in _hits(f"{name} (copy {number})", data[start:], task, task["prefix"]):
+                yield hit | {"offset": hit["offset"] + start}
+
+
+def _as_before(one: bytes, other: bytes) -> int:
+    """Bytes that two files begin with alike, in whole pieces."""
+    at = 0
+    while at < len(one) and one[at : at + OVERLAP] == other[at : at + OVERLAP]:
+        at += OVERLAP
+    return min(at, len(other))
+
+
 def _foreign(copy: Copy, task: dict[str, Any]) -> list[str]:
     name = task["database"]
     last = deque(database.states(copy.files.get(name, b""), copy.files.get(f"{name}-wal", b"")), 1)
@@ -169,10 +186,9 @@ def _foreign(copy: Copy, task: dict[str, Any]) -> list[str]:
         return [f"it can't be read: {error}"]
 
 
-def _hits(name: str, data: bytes, task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for prefix in (task["prefix"], task["token"]):
-        for hit in Canaries(prefix).search(data):
-            yield _told(name, hit.offset, hit.form, hit.mark, hit.excerpt)
+def _hits(name: str, data: bytes, task: dict[str, Any], prefix: str) -> Iterator[dict[str, Any]]:
+    for hit in Canaries(prefix).search(data):
+        yield _told(name, hit.offset, hit.form, hit.mark, hit.excerpt)
     lower = data.lower()
     for word in task["words"]:
         sought, at = word.lower().encode(), -1
