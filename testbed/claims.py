@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from testbed.topology import Link
+from testbed.wire.canary import FORMS
 
 
 class Expected(StrEnum):
@@ -131,7 +132,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "contacts",
-        "The node talks to nobody but peers (link port), mail hosts (port 25) and the resolver.",
+        "The node talks to nobody but peers (link port), mail hosts (port 25) and the resolver, "
+        "and looks up no name with a mark in it.",
         "D",
         "node",
         "the sniffer",
@@ -198,18 +200,20 @@ CLAIMS: tuple[Claim, ...] = (
         "D",
         "link",
         "the sniffer",
-        "mail went over this link in this run, and is seen on the agreed port",
+        "at least as many bytes as this link's mails have, handshakes not counted, are seen on the "
+        "agreed port, and those mails arrive",
         (),
         short="agreed port, peers only",
         twin="mail seen on it",
     ),
     Claim(
         "link-encrypted",
-        "Every byte of mail on the link is inside TLS 1.3.",
+        "Every byte between the two remailers is inside TLS 1.3.",
         "W",
         "link",
         "the sniffer; tshark dissects",
-        "mail went over this link in this run, and its records are seen",
+        "at least as many bytes as this link's mails have are seen in TLS records that come after "
+        "the handshake, and those mails arrive",
         ("link-clear",),
         _CLEAR,
         short="all mail is inside TLS 1.3",
@@ -217,14 +221,15 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "link-canary",
-        "No mark of any mail is readable on the link, in any form.",
+        f"No mark of any mail is readable on the link, in any of {len(FORMS)} forms.",
         "W",
         "link",
-        "the sniffer; marks are searched for in every form",
+        f"the sniffer; marks are searched for as {', '.join(FORMS)}, and as each of these inside "
+        "zlib and gzip streams",
         "the mark of a mail that took this link is found on the port-25 edges before and after it",
         ("link-clear",),
         _CLEAR,
-        short="no mark readable, in any form",
+        short="no mark readable",
         twin="found on port 25",
     ),
     Claim(
@@ -246,7 +251,8 @@ CLAIMS: tuple[Claim, ...] = (
         "A",
         "node",
         "a prober on the web's network",
-        "with a pinned key the same prober is let in",
+        "with a pinned key the same prober is let in, and a server that refuses nobody lets in "
+        "each of the strangers",
         ("peer-unpinned",),
         _CLEAR,
         short="takes nothing from a stranger",

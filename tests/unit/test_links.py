@@ -99,7 +99,9 @@ def test_a_link_without_mail_is_open_and_no_other_link_vouches_for_it() -> None:
 def test_a_mark_that_no_edge_shows_leaves_the_canary_open() -> None:
     sample = Sample()
     sample.tape.packets = [
-        replace(p, payload=bytes(len(p.payload))) if p.target == sample.alpha.host else p
+        replace(p, payload=bytes(len(p.payload)))
+        if (p.target, p.target_port) == (sample.alpha.host, 25)
+        else p
         for p in sample.tape.packets
     ]
     found = look(sample)
