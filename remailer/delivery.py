@@ -1,8 +1,8 @@
 """Delivery: when a mail is due it goes to its destination; each destination is served on its own.
 
 The rule: a mail leaves the spool only when somebody else answered 250 for it, refused it for ever,
-or its last day is over. How often something was tried is known to memory only. A destination that
-hangs holds up nobody else's mail.
+or an attempt fails after its last day. How often something was tried is known to memory only. A
+destination that hangs has one conversation of all that may be held at a time, never several.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from remailer.spool import DAY, Spool, SpoolFull, Ticket
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0
 """Seconds between attempts: doubled each time, with jitter."""
-GIVE_UP_DAYS = 4
+CONNECT_SECONDS = 60.0
+"""For all of a destination's hosts together: looking them up, connecting, greeting."""
 LINGER_SECONDS = 2.0
 """How long a conversation waits for more mail before it says QUIT."""
 CONVERSATION_SECONDS = 300.0
 MOST_CONVERSATIONS = 4
-"""With one destination; another is begun for every so many mails that wait."""
+"""With one destination that answers; another is begun for every so many mails that wait."""
 
 MOST_OPEN = 64
 """Conversations at a time, with all destinations together."""
@@ -55,6 +56,8 @@ class Deliveries:
         self.spool = spool
         self.rng = rng
         self.slots = asyncio.Semaphore(most)
+        self.conversations = 0
+        self._most = most
         self._route = route
         self._later: list[tuple[float, bytes, Ticket]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -67,6 +70,11 @@ class Deliveries:
         for ticket in tickets:
             heapq.heappush(self._later, (ticket.due, ticket.id, ticket))
         self._release()
+
+    @property
+    def scarce(self) -> bool:
+        """Whether half of the conversations that may be held are: then one a destination is all."""
+        return self.conversations * 2 >= self._most
 
     def stop(self) -> None:
         """Drop everything on the floor: it is in the spool."""
@@ -137,6 +145,7 @@ class _Destination:
         self._busy = 0
         self._failures = 0
         self._resting = False
+        self._answers = False
 
     def add(self, ticket: Ticket) -> None:
         """One more mail is due."""
@@ -150,8 +159,11 @@ class _Destination:
             not self._resting
             and self._busy < MOST_CONVERSATIONS
             and len(self._due) > self._busy * MOST_CONVERSATIONS
+            # One that hangs must not take the places of others: it gets one, never several.
+            and (not self._busy or (self._answers and not self._all.scarce))
         ):
             self._busy += 1
+            self._all.conversations += 1
             self._all.start(self._converse())
         if not self._due and not self._busy and not self._resting:
             self._all.forget(self._domain)
@@ -159,7 +171,9 @@ class _Destination:
     async def _converse(self) -> None:
         try:
             async with self._all.slots:
-                await self._hand_over(await self._connect())
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    conversation = await self._connect()
+                await self._hand_over(conversation)
             self._failures = 0
         except Undeliverable:
             while self._due:
@@ -169,11 +183,13 @@ class _Destination:
             self._rest()
         finally:
             self._busy -= 1
+            self._all.conversations -= 1
         self._begin()
 
     def _rest(self) -> None:
         """Leave the destination alone for a while."""
         self._give_up_old()
+        self._answers = False
         if not self._resting:
             self._failures += 1
             self._resting = True
@@ -215,15 +231,16 @@ class _Destination:
         entry = await self._all.spool.read(ticket.id)
         if not isinstance(entry, Leaving):
             return
-        if _too_old(ticket):
-            self._all.done(ticket)
-            return
+        # However old it is: after a long stop, or a jump of the clock, this is its first attempt.
         outcome = await conversation.send(entry.recipient, entry.mail)
-        if outcome is Outcome.DEFERRED:
+        if outcome is Outcome.DEFERRED and not _too_old(ticket):
             self._all.defer(ticket)
         else:
             self._failures = 0
             self._all.done(ticket)
+        if not self._answers:
+            self._answers = True
+            self._begin()
 
     def _give_up_old(self) -> None:
         for _ in range(len(self._due)):

@@ -7,12 +7,12 @@ negotiated: so there is nothing to downgrade.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from remailer.errors import SetupError
 
@@ -51,6 +51,14 @@ class Directory(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     remailers: tuple[Peer, ...]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for what in ("name", "domain"):
+            values = [getattr(peer, what) for peer in self.remailers]
+            if len(set(values)) < len(values):
+                raise ValueError(f"two remailers of one {what}")
+        return self
 
     def named(self, name: str) -> Peer | None:
         """The remailer of that name, if there is one."""

@@ -23,6 +23,8 @@ SMTP_PORT = 25
 LOOKUP_SECONDS = 20.0
 MOST_HOSTS = 8
 """Mail exchangers that are tried before the destination counts as unreachable."""
+MOST_ADDRESSES = 4
+"""Addresses of each that are tried."""
 
 
 class Undeliverable(RemailerError):
@@ -99,7 +101,10 @@ class Exit:
                 found += [record.address for record in await self._ask(name, kind)]
             except Undeliverable:
                 break
-        return found
+            except Unreachable:
+                if not found:
+                    raise
+        return found[:MOST_ADDRESSES]
 
     async def _ask(self, name: dns.name.Name, kind: str) -> list[Any]:
         """Records; [] if the name has none of that kind."""

@@ -10,9 +10,11 @@ secret          32 random bytes, from which the spool's keys are derived
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from cryptography import x509
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from remailer.directory import Directory, Peer
@@ -69,7 +71,18 @@ class Keys:
                 f"directory: its entry for {self.identity.name} is missing or not of these keys: "
                 "put in what `remailer init` printed"
             )
+        if entry.speaks == "tls":
+            self._check_dates(ours)
         return entry
+
+    def _check_dates(self, certificate: str) -> None:
+        """A node that no peer would talk to had better not start."""
+        try:
+            dates = x509.load_pem_x509_certificate(certificate.encode())
+        except ValueError:
+            raise SetupError(f"{self.certificate}: not a certificate") from None
+        if not dates.not_valid_before_utc <= datetime.now(UTC) <= dates.not_valid_after_utc:
+            raise SetupError(f"{self.certificate}: not valid today: make new keys")
 
 
 def load(folder: Path) -> Keys:

@@ -16,6 +16,7 @@ import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -25,6 +26,8 @@ from remailer.spool import SpoolFull
 MAX_CONNECTIONS = 100
 MAX_STRANGERS = 80
 """Connections to port 25 at a time; the rest of MAX_CONNECTIONS is kept for the link port."""
+MAX_OF_ONE = 20
+"""Connections from one address at a time: what Postfix has with one destination at most."""
 IDLE_SECONDS = 60.0
 CONNECTION_SECONDS = 600.0
 MAX_LINE = 998
@@ -47,10 +50,18 @@ Accept = Callable[[bytes], Awaitable[None]]
 
 @dataclass
 class Gate:
-    """How many connections are open, of how many."""
+    """How many connections are open, of how many, and of how many from one address."""
 
     most: int
+    of_one: int = MAX_OF_ONE
     open: set[Door] = field(default_factory=set)
+
+    def full_for(self, transport: asyncio.BaseTransport) -> bool:
+        """Whether that connection is one too many. The sockets are asked: no address is kept."""
+        if len(self.open) >= self.most:
+            return True
+        origin = _origin(transport)
+        return sum(_origin(door.transport) == origin for door in self.open) >= self.of_one
 
     def close(self) -> None:
         """Hang up on everybody."""
@@ -143,7 +154,7 @@ class Door(SMTP):
         assert isinstance(transport, asyncio.Transport)
         if not self._admit(transport):
             transport.abort()
-        elif len(self._gate.open) >= self._gate.most:
+        elif self._gate.full_for(transport):
             transport.write(b"421 4.3.2 Too many connections\r\n")
             transport.close()
         else:
@@ -239,6 +250,12 @@ class Door(SMTP):
             else:
                 parts.append(part)
         return b"".join(parts) if size <= _MOST_DATA else None
+
+
+def _origin(transport: asyncio.BaseTransport | None) -> bytes:
+    """Whom a connection comes from: the address, of IPv6 the /64, which is one customer's."""
+    peer = transport.get_extra_info("peername") if transport else None
+    return ip_address(peer[0].partition("%")[0]).packed[:8] if peer else b""
 
 
 def _refusal(mail: bytes | None) -> str | None:

@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from remailer.delivery import GIVE_UP_DAYS, Connect, Deliveries, back_off
+from remailer.delivery import Connect, Deliveries, back_off
 from remailer.directory import Directory
+from remailer.errors import SetupError
 from remailer.exit import SMTP_PORT, Exit
 from remailer.keys import Keys
 from remailer.link import Link
@@ -30,7 +31,7 @@ from remailer.outgoing import domain_of
 from remailer.peel import Peelers
 from remailer.pool import Pool
 from remailer.seal import Arrived, Leaving
-from remailer.spool import DAY, Spool, Ticket
+from remailer.spool import DAY, GIVE_UP_DAYS, Spool, SpoolFull, Ticket
 
 PEELING = 8
 """Mails in memory on their way from the spool through the peeling workers and back."""
@@ -85,8 +86,12 @@ class Node:
         self._spool = Spool.open(self._place.spool / "spool.db", self._keys.secret)
         self._to_peers = Deliveries(self._spool, self._link_to, self._rng, len(self._peers) * 4)
         self._to_hosts = Deliveries(self._spool, self._exit_to, self._rng)
-        await self._spool.expire()
-        arrived, leaving = await self._spool.contents()
+        with contextlib.suppress(SpoolFull):
+            await self._spool.expire()  # else at midnight
+        try:
+            arrived, leaving = await self._spool.contents()
+        except SpoolFull:
+            raise SetupError("the spool can't be read: its disk is failing") from None
         for id_ in arrived:
             self._arrived.put_nowait(id_)
         self._schedule(leaving)

@@ -24,19 +24,29 @@ from pathlib import Path
 from typing import Any
 
 from remailer.errors import RemailerError, SetupError
-from remailer.seal import Arrived, Corrupt, Leaving, Sealer, derive
+from remailer.seal import Arrived, Corrupt, Leaving, Sealer, derive, size_class
 
 DAY = 86_400
-"""Seconds of an epoch: transfer IDs are remembered in the epoch they came in and the next."""
+"""Seconds of an epoch, in which transfer IDs are remembered."""
+GIVE_UP_DAYS = 4
+"""Mail is tried until so many days after the day on which it was due."""
+REMEMBERED_DAYS = GIVE_UP_DAYS + 1
+"""Transfer IDs outlive the retries of whoever sent them, by a day for clocks that differ."""
+RESERVE = 32 << 20
+"""Bytes of the volume that arriving mail leaves free, and mail that was peeled half of them: so
+that there is always room to delete, which needs some, too (the log, and zeros over the row)."""
 
 _BATCH = 64
 """Most calls in one transaction."""
 _IDLE = 0.2
 """Seconds without work after which the write-ahead log is emptied."""
+_LONGEST = 5.0
+"""Seconds after which it is emptied in the midst of work."""
 
+# The locking mode comes first: whatever reads a file in WAL mode before makes a -shm beside it.
 _SCHEMA = """
-PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA secure_delete = ON;
@@ -49,7 +59,7 @@ CREATE TABLE IF NOT EXISTS transfer (
 
 
 class SpoolFull(RemailerError):
-    """The disk can't take it; nothing was stored. SMTP: 452."""
+    """The disk can't take it, or fails; nothing was stored. SMTP: 452."""
 
 
 @dataclass(frozen=True)
@@ -67,21 +77,37 @@ class Ticket:
 _Work = Callable[[sqlite3.Connection], Any]
 
 
+@dataclass(frozen=True)
+class _Job:
+    work: _Work
+    future: asyncio.Future[Any]
+    room: int
+    """Bytes that it may take of the volume."""
+    reserve: int
+    """Bytes that it must leave free there."""
+
+
 class Spool:
     """One node's spool. All methods but `open` and `close` belong to one event loop."""
 
     def __init__(
-        self, db: sqlite3.Connection, secret: bytes, clock: Callable[[], float] = time.time
+        self,
+        db: sqlite3.Connection,
+        folder: Path,
+        secret: bytes,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._db = db
+        self._folder = folder
         self._sealer = Sealer(secret)
         self._secret = secret
         self._clock = clock
         self._shuffle = random.SystemRandom().shuffle
-        self._jobs: deque[tuple[_Work, asyncio.Future[Any]]] = deque()
+        self._jobs: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._stopping = False
         self._dirty = True
+        self._tidied = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
 
@@ -91,12 +117,13 @@ class Spool:
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+            db.text_factory = bytes  # a damaged row is to be told from a failing disk
             db.executescript(_SCHEMA)
         except OSError as error:
             raise SetupError(f"spool {path}: {error.strerror}") from None
         except sqlite3.Error as error:
             raise SetupError(f"spool {path}: {error}") from None
-        return cls(db, secret, clock)
+        return cls(db, path.parent, secret, clock)
 
     async def arrive(self, mail: bytes, transfer: bytes | None = None) -> bytes | None:
         """Store mail that waits to be peeled; its id, or None if that transfer ID came before.
@@ -109,18 +136,22 @@ class Spool:
                 return None
             return self._insert(db, Arrived(mail))
 
-        id_: bytes | None = await self._do(work)
+        id_: bytes | None = await self._do(work, _room(mail), RESERVE)
         return id_
 
     async def replace(self, old: bytes, entries: Sequence[Leaving]) -> list[Ticket]:
-        """Put what a mail became in its place, in one transaction; if it is gone, nothing."""
+        """Put what a mail became in its place, in one transaction; if it is gone, nothing.
+
+        Raises SpoolFull.
+        """
 
         def work(db: sqlite3.Connection) -> list[Ticket]:
             if not db.execute("DELETE FROM spool WHERE id = ?", (old,)).rowcount:
                 return []
             return [_ticket(self._insert(db, entry), entry) for entry in entries]
 
-        tickets: list[Ticket] = await self._do(work)
+        room = sum(_room(entry.mail) for entry in entries)
+        tickets: list[Ticket] = await self._do(work, room, RESERVE // 2 if entries else 0)
         return tickets
 
     async def delete(self, id_: bytes) -> None:
@@ -128,21 +159,25 @@ class Spool:
         await self._do(lambda db: db.execute("DELETE FROM spool WHERE id = ?", (id_,)) and None)
 
     async def read(self, id_: bytes) -> Arrived | Leaving | None:
-        """One entry; None if it is not there or can't be opened."""
+        """One entry; None if it is not there or can't be opened. SpoolFull: read it later."""
         entry: Arrived | Leaving | None = await self._do(lambda db: self._read(db, id_))
         return entry
 
     async def contents(self) -> tuple[list[bytes], list[Ticket]]:
         """What a restarted node goes on with: ids that wait to be peeled, and tickets to leave.
 
-        Rows that can't be opened are left alone and left out.
+        Rows that can't be opened are left alone and left out. Raises SpoolFull if the disk fails.
         """
 
         def work(db: sqlite3.Connection) -> tuple[list[bytes], list[Ticket]]:
             arrived, leaving = [], []
             ids: list[bytes] = []
-            with contextlib.suppress(sqlite3.DatabaseError):
+            try:
                 ids.extend(row[0] for row in db.execute("SELECT id FROM spool"))
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                pass  # the file is damaged from there on
             for id_ in ids:
                 entry = self._read(db, id_)
                 if isinstance(entry, Arrived):
@@ -155,8 +190,8 @@ class Spool:
         return found
 
     async def expire(self) -> None:
-        """Drop the transfer IDs of every epoch whose following epoch has ended."""
-        oldest = int(self._clock() // DAY) - 1
+        """Drop the transfer IDs of epochs that ended over REMEMBERED_DAYS ago. Raises SpoolFull."""
+        oldest = int(self._clock() // DAY) - REMEMBERED_DAYS
         await self._do(
             lambda db: db.execute("DELETE FROM transfer WHERE epoch < ?", (oldest,)) and None
         )
@@ -179,16 +214,18 @@ class Spool:
         try:
             row = db.execute("SELECT sealed FROM spool WHERE id = ?", (id_,)).fetchone()
             return self._sealer.open(id_, row[0]) if row else None
+        except sqlite3.OperationalError:
+            raise  # the disk fails: perhaps only now
         except (Corrupt, sqlite3.DatabaseError):
             return None
 
     def _first_time(self, db: sqlite3.Connection, transfer: bytes) -> bool:
         today = int(self._clock() // DAY)
-        tags = [(epoch, self._tag(epoch, transfer)) for epoch in (today, today - 1)]
-        for pair in tags:
+        for epoch in range(today - REMEMBERED_DAYS, today + 2):  # tomorrow: the clock was set back
+            pair = (epoch, self._tag(epoch, transfer))
             if db.execute("SELECT 1 FROM transfer WHERE epoch = ? AND tag = ?", pair).fetchone():
                 return False
-        db.execute("INSERT INTO transfer VALUES (?, ?)", tags[0])
+        db.execute("INSERT INTO transfer VALUES (?, ?)", (today, self._tag(today, transfer)))
         return True
 
     def _tag(self, epoch: int, transfer: bytes) -> bytes:
@@ -197,12 +234,12 @@ class Spool:
 
     # -- the thread -----------------------------------------------------------------------------
 
-    async def _do(self, work: _Work) -> Any:
+    async def _do(self, work: _Work, room: int = 0, reserve: int = 0) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         with self._wake:
             if self._stopping:
                 raise SpoolFull("the spool is closed")
-            self._jobs.append((work, future))
+            self._jobs.append(_Job(work, future, room, reserve))
             self._wake.notify()
         return await future
 
@@ -216,7 +253,9 @@ class Spool:
             if batch:
                 # Pages are written in the order of insertion: within a transaction it says nothing.
                 self._shuffle(batch)
-                self._commit(batch)
+                self._commit(self._fitting(batch))
+                if time.monotonic() - self._tidied > _LONGEST:
+                    self._tidy()
             elif not woken:
                 self._tidy()
             else:
@@ -225,20 +264,31 @@ class Spool:
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
 
-    def _commit(self, batch: list[tuple[_Work, asyncio.Future[Any]]]) -> None:
+    def _fitting(self, batch: list[_Job]) -> list[_Job]:
+        """Those that the volume has room for; the others are refused."""
+        volume = os.statvfs(self._folder)
+        free = volume.f_bavail * volume.f_frsize
+        fit: list[_Job] = []
+        refused: list[_Job] = []
+        for job in batch:
+            fits = not job.reserve or free - job.room >= job.reserve
+            free -= job.room if fits else 0
+            (fit if fits else refused).append(job)
+        _tell(refused, [_full()] * len(refused))
+        return fit
+
+    def _commit(self, batch: list[_Job]) -> None:
         self._dirty = True
         results: list[Any]
         try:
-            results = self._transaction([work for work, _ in batch])
+            results = self._transaction([job.work for job in batch])
         except Exception:
             # One mail that doesn't fit must not take the others with it; and an emptied log may
             # be all the room that is missing.
             self._tidy()
             self._dirty = True
-            results = [self._alone(work) for work, _ in batch]
-        with contextlib.suppress(RuntimeError):  # the loop may be gone: then nobody waits
-            futures = [future for _, future in batch]
-            futures[0].get_loop().call_soon_threadsafe(_resolve, futures, results)
+            results = [self._alone(job.work) for job in batch]
+        _tell(batch, results)
 
     def _transaction(self, works: Sequence[_Work]) -> list[Any]:
         self._db.execute("BEGIN")
@@ -255,11 +305,12 @@ class Spool:
         try:
             return self._transaction([work])[0]
         except Exception:
-            return SpoolFull("the spool can't store anything: the disk is full or failing")
+            return _full()
 
     def _tidy(self) -> None:
         """Give back free pages and empty the write-ahead log."""
         self._dirty = False
+        self._tidied = time.monotonic()
         with contextlib.suppress(sqlite3.Error):
             # As a script: `execute` would stop after the first page.
             self._db.executescript("PRAGMA incremental_vacuum")
@@ -268,6 +319,23 @@ class Spool:
 
 def _ticket(id_: bytes, entry: Leaving) -> Ticket:
     return Ticket(id_, entry.recipient.rpartition("@")[2].lower(), entry.due, entry.until)
+
+
+def _room(mail: bytes) -> int:
+    """Bytes that a row takes: once in the log, once in the file."""
+    return 2 * size_class(len(mail) + 1024)
+
+
+def _full() -> SpoolFull:
+    return SpoolFull("the spool can't store anything: the disk is full or failing")
+
+
+def _tell(jobs: Sequence[_Job], results: Sequence[Any]) -> None:
+    """Hand over results; from the spool's thread."""
+    futures = [job.future for job in jobs]
+    if futures:
+        with contextlib.suppress(RuntimeError):  # the loop may be gone: then nobody waits
+            futures[0].get_loop().call_soon_threadsafe(_resolve, futures, results)
 
 
 def _resolve(futures: Sequence[asyncio.Future[Any]], results: Sequence[Any]) -> None:

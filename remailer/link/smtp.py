@@ -7,6 +7,7 @@ upgrades and never falls back; what a link speaks was decided before it was open
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,9 +18,10 @@ import aiosmtplib
 from remailer.directory import Peer
 from remailer.errors import RemailerError, SetupError
 
-CONNECT_SECONDS = 30.0
+CONNECT_SECONDS = 20.0
+"""Connection, handshake and greeting of one host: so that the next has its turn, too."""
 COMMAND_SECONDS = 300.0
-"""Greeting, EHLO, MAIL, RCPT (RFC 5321, 4.5.3.2)."""
+"""EHLO, MAIL, RCPT (RFC 5321, 4.5.3.2)."""
 DATA_SECONDS = 600.0
 """From DATA to the reply after the final dot (same section)."""
 
@@ -89,6 +91,9 @@ class Conversation:
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             self.close()
             raise Unreachable(str(error)) from None
+        except BaseException:
+            self.close()
+            raise
         return self
 
     async def send(self, recipient: str, mail: bytes) -> Outcome:
@@ -98,7 +103,9 @@ class Conversation:
         try:
             return await self._transaction(recipient, mail)
         except aiosmtplib.SMTPDataError as error:
-            return _outcome(error.code)
+            # The reply to the data, if it isn't 250, or to DATA itself, where 250 makes no sense.
+            accepted = error.code // 100 == 2 and error.code != 250
+            return Outcome.DELIVERED if accepted else _outcome(error.code)
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise Unreachable(str(error)) from None
 
@@ -116,7 +123,9 @@ class Conversation:
             reply = await self._client.execute_command(*command)
             if reply.code // 100 != 2:
                 if reply.code != 421:
-                    await self._client.execute_command(b"RSET")
+                    # Who hangs up after a refusal has refused all the same.
+                    with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                        await self._client.execute_command(b"RSET")
                 return _outcome(reply.code)
         await self._client.data(mail, timeout=DATA_SECONDS)
         return Outcome.DELIVERED
@@ -177,17 +186,9 @@ async def listen(
     factory: Callable[[], asyncio.BaseProtocol],
     host: str | None,
     port: int,
-    tls: ssl.SSLContext | None = None,
 ) -> asyncio.Server:
     """Bind a port; None is every interface. Raises SetupError."""
     try:
-        return await asyncio.get_running_loop().create_server(
-            factory,
-            host,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=15 if tls else None,
-            ssl_shutdown_timeout=5 if tls else None,
-        )
+        return await asyncio.get_running_loop().create_server(factory, host, port)
     except OSError as error:
         raise SetupError(f"port {port}: {error.strerror}: is it taken or not allowed?") from None

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from remailer.directory import Directory, Peer
 from remailer.errors import SetupError
+from remailer.link.porch import Porch, Visitor
 from remailer.link.smtp import Admit, Conversation, Unreachable, first_host, listen
 
 
@@ -57,7 +58,8 @@ class TlsLink:
         port: int,
     ) -> asyncio.Server:
         """Listen; the protocol starts after the handshake, and only for the directory's keys."""
-        return await listen(lambda: protocol(self._admit), host, port, self._server)
+        porch = Porch(self._server, lambda: protocol(self._admit))
+        return await listen(lambda: Visitor(porch), host, port)
 
     def _admit(self, transport: asyncio.BaseTransport) -> bool:
         shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)

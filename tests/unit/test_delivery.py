@@ -157,23 +157,48 @@ async def test_no_such_destination_is_dropped(bench: Callable[..., Bench]) -> No
 
 
 async def test_given_up_after_its_last_day(bench: Callable[..., Bench]) -> None:
-    fake = Fake(down=[Unreachable("no")])
+    fake = Fake(down=[Unreachable("no")], later=[Outcome.DEFERRED])
     here = bench(fake)
     here.all.schedule([await here.put("a@down", until=TODAY - 1)])
-    here.all.schedule([await here.put("b@up", until=TODAY - 1)])
+    here.all.schedule([await here.put("later@up", until=TODAY - 1)])
+    # After a stop of days: what nobody had a chance to take is tried once.
+    here.all.schedule([await here.put("first@up", until=TODAY - 1)])
     await here.empty()
     here.close()
-    assert fake.sent == []
+    assert sorted(to for to, _ in fake.sent) == ["first@up", "later@up"]
 
 
-async def test_a_hanging_destination_holds_up_nobody(bench: Callable[..., Bench]) -> None:
-    fake = Fake(hangs=["hang"])
+async def test_hanging_destinations_hold_up_nobody(bench: Callable[..., Bench]) -> None:
+    names = [f"hangs{n}" for n in range(16)]
+    fake = Fake(**{name: ["hang"] for name in names})
     here = bench(fake)
-    here.all.schedule([await here.put(f"{n}@hangs") for n in range(40)])
+    for name in names:
+        here.all.schedule([await here.put(f"{n}@{name}") for n in range(13)])
     here.all.schedule([await here.put("a@x")])
     await fake.until(1)
     here.close()
-    assert fake.begun.count("hangs") <= delivery.MOST_CONVERSATIONS
+    assert {fake.begun.count(name) for name in names} == {1}
+
+
+async def test_one_conversation_each_while_they_are_scarce(bench: Callable[..., Bench]) -> None:
+    fake = Fake()
+    here = bench(fake, most=2)
+    here.all.schedule([await here.put(f"{n}@x") for n in range(40)])
+    await here.empty()
+    here.close()
+    assert fake.begun == ["x"]
+
+
+async def test_connecting_takes_a_minute_at_most(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "CONNECT_SECONDS", 0.05)
+    fake = Fake(x=["hang", None])
+    here = bench(fake)
+    here.all.schedule([await here.put("a@x")])
+    await fake.until(1)
+    here.close()
+    assert fake.begun == ["x", "x"]
 
 
 async def test_a_burst_is_worth_more_conversations(bench: Callable[..., Bench]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from node_web import Dns, free_port
 
 from remailer.errors import SetupError
-from remailer.exit import Exit, Undeliverable
+from remailer.exit import MOST_ADDRESSES, Exit, Undeliverable
 from remailer.link.smtp import Outcome, Unreachable
 
 ME = "alpha.remailer.test"
@@ -117,6 +117,19 @@ async def test_for_ever_or_for_now(
     async with world(table) as (exit_, *_):
         with pytest.raises(error):
             await exit_.connect(domain)
+
+
+async def test_what_is_known_of_a_host_is_used() -> None:
+    table = {("x.test", "A"): HERE, ("x.test", "AAAA"): Dns.FAIL}
+    async with world(table) as (exit_, *_):
+        await (await exit_.connect("x.test")).end()
+
+
+async def test_no_domain_has_endlessly_many_addresses() -> None:
+    many = tuple(f"127.0.0.{n}" for n in range(2, 12))
+    async with world({("x.test", "A"): many}) as (exit_, *_):
+        (name,) = await exit_.exchangers("x.test")
+        assert len(await exit_._addresses(name)) == MOST_ADDRESSES
 
 
 async def test_a_silent_resolver_is_for_now(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from remailer import listener
 from remailer.link.smtp import listen
-from remailer.listener import Desk, Door, Gate
+from remailer.listener import MAX_OF_ONE, Desk, Door, Gate
 from remailer.message import MAX_MAIL
 from remailer.spool import SpoolFull
 
@@ -251,6 +251,18 @@ async def test_one_connection_too_many() -> None:
         assert (await late.reply()).startswith("421")
         assert await late.reader.read() == b""
         assert (await talks[0].say("QUIT")).startswith("221")
+        assert await talks[0].reader.read() == b""
+        assert await served.raw()
+
+
+async def test_one_address_leaves_room_for_others() -> None:
+    async with serving(most=80) as served:
+        talks = [await served.raw() for _ in range(MAX_OF_ONE)]
+        late = Talk(*await asyncio.open_connection("127.0.0.1", served.port))
+        assert (await late.reply()).startswith("421")
+        other = await asyncio.open_connection("127.0.0.1", served.port, local_addr=("127.0.0.2", 0))
+        assert (await Talk(*other).reply()).startswith("220")
+        await talks[0].say("QUIT")
         assert await talks[0].reader.read() == b""
         assert await served.raw()
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from remailer.errors import SetupError
 from remailer.seal import Arrived, Corrupt, Leaving, Sealer, size_class
-from remailer.spool import DAY, Spool, SpoolFull
+from remailer.spool import DAY, GIVE_UP_DAYS, RESERVE, Spool, SpoolFull
 
 SECRET = b"s" * 32
 CANARY = b"canary-7f3a"
@@ -109,12 +113,14 @@ async def test_drained_spool_is_empty_on_disk(tmp_path: Path) -> None:
     assert not Path(f"{path}-wal").exists() or Path(f"{path}-wal").stat().st_size == 0
 
 
-async def test_transfers_are_known_for_this_epoch_and_the_next(tmp_path: Path) -> None:
+async def test_transfers_are_known_for_longer_than_mail_is_tried(tmp_path: Path) -> None:
     now = 20_000.0 * DAY
     spool = Spool.open(tmp_path / "spool.db", SECRET, clock=lambda: now)
     first = await spool.arrive(b"mail", b"<id>")
     both = await asyncio.gather(*(spool.arrive(b"mail", b"<two>") for _ in range(2)))
-    now += DAY
+    now -= DAY  # the clock was set back
+    earlier = await spool.arrive(b"mail", b"<id>")
+    now += (GIVE_UP_DAYS + 2) * DAY
     await spool.expire()
     repeated = await spool.arrive(b"mail", b"<id>")
     now += DAY
@@ -125,9 +131,10 @@ async def test_transfers_are_known_for_this_epoch_and_the_next(tmp_path: Path) -
         kept = db.execute("SELECT epoch, length(tag) FROM transfer").fetchall()
     assert first is not None
     assert sum(id_ is not None for id_ in both) == 1
+    assert earlier is None
     assert repeated is None
     assert forgotten is not None
-    assert kept == [(20_002, 16)]
+    assert kept == [(20_006, 16)]
 
 
 async def test_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
@@ -155,9 +162,10 @@ async def test_corrupt_row_is_skipped(tmp_path: Path) -> None:
     spool = Spool.open(path, SECRET)
     good, bad = [await spool.arrive(text) for text in (b"good", b"bad")]
     spool.close()
-    with sqlite3.connect(path) as db:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("UPDATE spool SET sealed = zeroblob(4096) WHERE id = ?", (bad,))
         db.execute("INSERT INTO spool VALUES (x'00', 'text')")
+        db.execute("INSERT INTO spool VALUES (x'01', CAST(x'ff' AS TEXT))")
     spool = Spool.open(path, SECRET)
     arrived, leaving = await spool.contents()
     entry = await spool.read(bad or b"")
@@ -189,3 +197,109 @@ def test_seal_binds_the_row_to_its_name() -> None:
     with pytest.raises(Corrupt):
         Sealer(b"t" * 32).open(b"i" * 16, row)
     assert [size_class(n) for n in (1, 4096, 4097, 4_194_400)] == [4096, 4096, 8192, 8_388_608]
+
+
+async def test_a_reopened_spool_has_no_shared_memory_file(tmp_path: Path) -> None:
+    for _ in range(2):
+        spool = Spool.open(tmp_path / "spool.db", SECRET)
+        await spool.arrive(b"mail")
+        files = {file.name for file in tmp_path.iterdir()}
+        spool.close()
+        assert files == {"spool.db", "spool.db-wal"}
+
+
+@pytest.fixture
+def small_volume(tmp_path: Path) -> Iterator[Path]:
+    """64 MiB, of which a spool may fill half."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "small", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small volume needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+async def test_a_full_volume_can_be_drained_also_after_a_stop(small_volume: Path) -> None:
+    spool = Spool.open(small_volume / "spool.db", SECRET)
+    ids: list[bytes | None] = []
+    with contextlib.suppress(SpoolFull):
+        while True:
+            ids.append(await spool.arrive(b"x" * 1_000_000, b"<%d>" % len(ids)))
+    left = shutil.disk_usage(small_volume).free
+    with contextlib.suppress(SpoolFull):
+        for id_ in ids[:-1]:
+            await spool.replace(id_ or b"", [Leaving("a@b.test", b"y" * 3_000_000, 0.0, 1)] * 2)
+    spool.close()
+    spool = Spool.open(small_volume / "spool.db", SECRET)
+    await spool.expire()
+    arrived, leaving = await spool.contents()
+    for one in (*arrived, *(ticket.id for ticket in leaving)):
+        await spool.delete(one)
+    spool.close()
+    spool = Spool.open(small_volume / "spool.db", SECRET)
+    again = await spool.arrive(b"x" * 1_000_000)
+    spool.close()
+    assert len(ids) > 5
+    assert left > RESERVE * 3 // 4  # the log grows the file afterwards
+    assert leaving
+    assert again
+
+
+async def test_little_room_is_for_deleting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool.open(tmp_path / "spool.db", SECRET)
+    entry = Leaving("a@b.test", b"x", 0.0, 1)
+    ids = [await spool.arrive(b"x") or b"" for _ in range(3)]
+    room = [RESERVE + 10_000]  # less than two rows, each written twice
+    monkeypatch.setattr(
+        "remailer.spool.os.statvfs", lambda _: SimpleNamespace(f_bavail=room[0], f_frsize=1)
+    )
+    one_of = await asyncio.gather(*(spool.arrive(b"x") for _ in range(3)), return_exceptions=True)
+    room[0] = RESERVE - 1
+    with pytest.raises(SpoolFull):
+        await spool.arrive(b"x")
+    assert await spool.replace(ids[0], [entry])
+    room[0] = RESERVE // 2 - 1
+    with pytest.raises(SpoolFull):
+        await spool.replace(ids[1], [entry])
+    assert await spool.replace(ids[1], []) == []
+    await spool.delete(ids[2])
+    arrived, leaving = await spool.contents()
+    spool.close()
+    assert sum(isinstance(one, SpoolFull) for one in one_of) == 2
+    assert (len(arrived), len(leaving)) == (1, 1)
+
+
+async def test_a_busy_spool_empties_its_log_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remailer.spool._IDLE", 60.0)
+    monkeypatch.setattr("remailer.spool._LONGEST", 0.0)
+    spool = Spool.open(tmp_path / "spool.db", SECRET)
+    tidied: list[int] = []
+    monkeypatch.setattr(spool, "_tidy", lambda: tidied.append(1))
+    for _ in range(5):
+        await spool.arrive(b"x")
+    busy = len(tidied)  # the last one may still be under way
+    spool.close()
+    assert busy >= 4
+
+
+async def test_a_passing_error_is_no_damaged_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool.open(tmp_path / "spool.db", SECRET)
+    id_ = await spool.arrive(b"mail") or b""
+    stock = spool._sealer.open
+    monkeypatch.setattr(spool._sealer, "open", _failing)
+    with pytest.raises(SpoolFull):
+        await spool.read(id_)
+    with pytest.raises(SpoolFull):
+        await spool.contents()
+    monkeypatch.setattr(spool._sealer, "open", stock)
+    assert await spool.read(id_) == Arrived(b"mail")
+    spool.close()
+
+
+def _failing(*_: object) -> None:
+    raise sqlite3.OperationalError("disk I/O error")
