@@ -229,7 +229,7 @@ async def test_a_full_volume_can_be_drained_also_after_a_stop(small_volume: Path
     left = shutil.disk_usage(small_volume).free
     with contextlib.suppress(SpoolFull):
         for id_ in ids[:-1]:
-            await spool.replace(id_ or b"", [Leaving("a@b.test", b"y" * 3_000_000, 0.0, 1)] * 2)
+            await spool.replace(id_ or b"", [Leaving("a@b.test", b"y" * 2_000_000, 0.0, 1)] * 2)
     spool.close()
     spool = Spool.open(small_volume / "spool.db", SECRET)
     await spool.expire()
