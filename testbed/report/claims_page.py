@@ -82,7 +82,7 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
     (
         "Tags of transfers",
         "So that no mail is taken twice after a crash, a node keeps a keyed tag of each transfer "
-        "between remailers for up to two days. It names neither mail nor peer to one without the "
+        "between remailers for up to six days. It names neither mail nor peer to one without the "
         "key, but the tags can be counted. On `smtp` whoever reads a transfer's ID off the wire "
         "and hands in another mail with it first has taken the mail's place.",
     ),
