@@ -22,7 +22,7 @@ from testbed.errors import DockerError
 from testbed.topology import LINK_PORT
 from testbed.wire.packets import FIELDS, Wire, parse, wire
 
-_ONLY = "frame,eth,ethertype,arp,ip,ipv6,icmp,icmpv6,igmp,tcp,udp,dns,tls,data"
+_ONLY = "frame,eth,ethertype,arp,ip,ipv6,ipv6.hopopts,icmp,icmpv6,igmp,tcp,udp,dns,tls,data"
 
 
 class Dissector:
