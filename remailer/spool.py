@@ -42,6 +42,8 @@ _IDLE = 0.2
 """Seconds without work after which the write-ahead log is emptied."""
 _LONGEST = 5.0
 """Seconds after which it is emptied in the midst of work."""
+_STEP = 1024
+"""Pages (of 4 KiB) that are given back at a time."""
 
 # The locking mode comes first: whatever reads a file in WAL mode before makes a -shm beside it.
 _SCHEMA = """
@@ -308,13 +310,22 @@ class Spool:
             return _full()
 
     def _tidy(self) -> None:
-        """Give back free pages and empty the write-ahead log."""
+        """Give back free pages and empty the write-ahead log; mail that comes meanwhile goes first.
+
+        In steps: pages that are given back are written to the log first, and there has to be room.
+        """
         self._dirty = False
         self._tidied = time.monotonic()
+        before = None
         with contextlib.suppress(sqlite3.Error):
-            # As a script: `execute` would stop after the first page.
-            self._db.executescript("PRAGMA incremental_vacuum")
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            while True:
+                # As a script: `execute` would stop after the first page.
+                self._db.executescript(f"PRAGMA incremental_vacuum({_STEP})")
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                (left,) = self._db.execute("PRAGMA freelist_count").fetchone()
+                if not left or self._jobs or left == before:
+                    break
+                before = left
 
 
 def _ticket(id_: bytes, entry: Leaving) -> Ticket:
