@@ -15,10 +15,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
+from remailer.errors import SpoolFull
 from remailer.exit import Undeliverable
 from remailer.link.smtp import Conversation, Outcome
 from remailer.seal import Leaving
-from remailer.spool import DAY, Spool, SpoolFull, Ticket
+from remailer.spool import DAY, Spool, Ticket
 
 FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0
 """Seconds between attempts: doubled each time, with jitter."""

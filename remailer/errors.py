@@ -17,3 +17,7 @@ class Dropped(RemailerError):
 
 class ChainError(RemailerError):
     """A chain or reply block that can't be made from this directory."""
+
+
+class SpoolFull(RemailerError):
+    """The disk can't take it, or fails; nothing was stored. SMTP: 452."""

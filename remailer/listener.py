@@ -20,8 +20,8 @@ from ipaddress import ip_address
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from remailer.errors import SpoolFull
 from remailer.message import MAX_MAIL
-from remailer.spool import SpoolFull
 
 MAX_CONNECTIONS = 100
 MAX_STRANGERS = 80

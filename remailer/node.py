@@ -20,7 +20,7 @@ from typing import Any
 
 from remailer.delivery import Connect, Deliveries, back_off
 from remailer.directory import Directory
-from remailer.errors import SetupError
+from remailer.errors import SetupError, SpoolFull
 from remailer.exit import SMTP_PORT, Exit
 from remailer.keys import Keys
 from remailer.link import Link
@@ -31,7 +31,7 @@ from remailer.outgoing import domain_of
 from remailer.peel import Peelers
 from remailer.pool import Pool
 from remailer.seal import Arrived, Leaving
-from remailer.spool import DAY, GIVE_UP_DAYS, Spool, SpoolFull, Ticket
+from remailer.spool import DAY, GIVE_UP_DAYS, Spool, Ticket
 
 PEELING = 8
 """Mails in memory on their way from the spool through the peeling workers and back."""

@@ -11,10 +11,10 @@ import aiosmtplib
 import pytest
 
 from remailer import listener
+from remailer.errors import SpoolFull
 from remailer.link.smtp import listen
 from remailer.listener import MAX_OF_ONE, Desk, Door, Gate
 from remailer.message import MAX_MAIL
-from remailer.spool import SpoolFull
 
 DOMAIN = "alpha.remailer.test"
 ME = f"remailer@{DOMAIN}"

@@ -16,9 +16,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from remailer.errors import SetupError
+from remailer.errors import SetupError, SpoolFull
 from remailer.seal import Arrived, Corrupt, Leaving, Sealer, size_class
-from remailer.spool import DAY, GIVE_UP_DAYS, RESERVE, Spool, SpoolFull
+from remailer.spool import DAY, GIVE_UP_DAYS, RESERVE, Spool
 
 SECRET = b"s" * 32
 CANARY = b"canary-7f3a"
@@ -252,7 +252,7 @@ async def test_little_room_is_for_deleting(tmp_path: Path, monkeypatch: pytest.M
     ids = [await spool.arrive(b"x") or b"" for _ in range(3)]
     room = [RESERVE + 10_000]  # less than two rows, each written twice
     monkeypatch.setattr(
-        "remailer.spool.os.statvfs", lambda _: SimpleNamespace(f_bavail=room[0], f_frsize=1)
+        "remailer.commits.os.statvfs", lambda _: SimpleNamespace(f_bavail=room[0], f_frsize=1)
     )
     one_of = await asyncio.gather(*(spool.arrive(b"x") for _ in range(3)), return_exceptions=True)
     room[0] = RESERVE - 1
@@ -273,11 +273,11 @@ async def test_little_room_is_for_deleting(tmp_path: Path, monkeypatch: pytest.M
 async def test_a_busy_spool_empties_its_log_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("remailer.spool._IDLE", 60.0)
-    monkeypatch.setattr("remailer.spool._LONGEST", 0.0)
+    monkeypatch.setattr("remailer.commits._IDLE", 60.0)
+    monkeypatch.setattr("remailer.commits._LONGEST", 0.0)
     spool = Spool.open(tmp_path / "spool.db", SECRET)
     tidied: list[int] = []
-    monkeypatch.setattr(spool, "_tidy", lambda: tidied.append(1))
+    monkeypatch.setattr(spool._commits, "_tidy", lambda: tidied.append(1))
     for _ in range(5):
         await spool.arrive(b"x")
     busy = len(tidied)  # the last one may still be under way
