@@ -51,20 +51,32 @@ def states(database: bytes, log: bytes) -> Iterator[bytes]:
     yield database
     if len(log) < _WAL_HEADER.size:
         return
-    _, _, page_size, _, *salts, _, _ = _WAL_HEADER.unpack_from(log)
+    magic, _, page_size, _, *salts, one, two = _WAL_HEADER.unpack_from(log)
+    order = ">" if magic & 1 else "<"
     image = bytearray(database)
     at = _WAL_HEADER.size
     while page_size and at + _FRAME.size + page_size <= len(log):
-        page, pages, *salt, _, _ = _FRAME.unpack_from(log, at)
-        if salt != salts or not page:
-            return  # left over from before the log was begun anew
+        page, pages, *salt, sum_one, sum_two = _FRAME.unpack_from(log, at)
+        data = log[at + _FRAME.size : at + _FRAME.size + page_size]
+        one, two = _summed(log[at : at + 8] + data, order, one, two)
+        if salt != salts or not page or (one, two) != (sum_one, sum_two):
+            return  # left over from before the log was begun anew, or just being written
         start = (page - 1) * page_size
         image.extend(bytes(max(0, start + page_size - len(image))))
-        image[start : start + page_size] = log[at + _FRAME.size : at + _FRAME.size + page_size]
+        image[start : start + page_size] = data
         at += _FRAME.size + page_size
         if pages:
             del image[pages * page_size :]
             yield bytes(image)
+
+
+def _summed(data: bytes, order: str, one: int, two: int) -> tuple[int, int]:
+    """The log's running checksum (SQLite file format, 4.2)."""
+    words = struct.unpack(f"{order}{len(data) // 4}I", data)
+    for left, right in zip(words[::2], words[1::2], strict=True):
+        one = (one + left + two) & 0xFFFFFFFF
+        two = (two + right + one) & 0xFFFFFFFF
+    return one, two
 
 
 @contextlib.contextmanager
