@@ -114,7 +114,11 @@ def block(
     from remailer.client import reply_block
     from remailer.directory import load
 
-    made = reply_block.make(load(directory), forward.names(chain), to, subject)
+    known, names = load(directory), forward.names(chain)
+    made = reply_block.make(known, names, to, subject)
+    first = known.named(names[0])
+    if first is not None:
+        print(f"Mail it, with the answer right after it, to {first.address}", file=sys.stderr)
     sys.stdout.buffer.write(made)
 
 
@@ -147,5 +151,7 @@ def main() -> None:
 
 
 def _complain(line: str) -> int:
+    if not line:  # without arguments there was the help instead
+        return USAGE
     print(f"remailer: {line}", file=sys.stderr)
     return USAGE

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -13,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from remailer.errors import RemailerError
-from testbed import compose, engine
+from testbed import compose, engine, mailbox
 from testbed.errors import TestbedError, UsageError, WebError
 from testbed.images import Images
 from testbed.report import files
@@ -47,12 +48,25 @@ def wanted() -> Topology:
     link = _env("LINK", Topology.link)
     if link not in set(Link):
         raise UsageError(f"LINK={link!r} is no link stage: use one of {', '.join(Link)}")
-    return Topology(
-        web=_env("WEB", Topology.web),
+    return replace(
+        named(),
         link=Link(link),
         nodes=_number("NODES", Topology.nodes),
         pool=_env("POOL", Topology.pool),
     )
+
+
+def named() -> Topology:
+    """Just the web that the environment names: its other settings are not asked for."""
+    return Topology(web=_env("WEB", Topology.web))
+
+
+def _ports() -> int:
+    """The first of four ports that PORTS chooses; 0 for free ones."""
+    ports = _number("PORTS", 0)
+    if ports and not 1 <= ports <= 65532:
+        raise UsageError(f"PORTS={ports}: four ports from there on must be below 65536")
+    return ports
 
 
 def _same(web: Web, asked: Topology) -> None:
@@ -78,7 +92,7 @@ def images() -> None:
 @app.command()
 def up() -> None:
     """Bring a web up, if it isn't, and print how to write to it."""
-    docker, asked = engine.connect(), wanted()
+    docker, asked, ports = engine.connect(), wanted(), _ports()
     web = Web.find(docker, asked.web)
     if web is not None:
         _same(web, asked)
@@ -87,7 +101,7 @@ def up() -> None:
         with Progress() as progress:
             with progress.phase("images") as phase:
                 built = Images(docker, CACHE).ensure(progress=phase.note)
-            web.up(built, progress.phase, ports=_number("PORTS", 0))
+            web.up(built, progress.phase, ports=ports)
             with progress.phase("health, as Docker sees it"):
                 web.wait_until_healthy()
     _tell(web)
@@ -97,28 +111,44 @@ def _tell(web: Web) -> None:
     """What a user wants to know of a web that is up."""
     topology = web.topology
     state = web.state.relative_to(compose.ROOT)
-    user = topology.sender.users[0]
     print(f"web {topology.web}: {topology.nodes} remailers, {topology.link} links, {topology.pool}")
     print(f"  remailers   {', '.join(node.address for node in topology.remailers)}")
     for host in topology.mailhosts:
         names = ", ".join(f"{name}@{host.domain}" for name in host.users)
         (at, submission), (_, imap) = web.published(host.name, 587), web.published(host.name, 143)
         print(f"  {host.name:10}  submission {at}:{submission}, IMAP {at}:{imap}: {names}")
-    print(f"  passwords   {state}/users.json")
-    print(f"  directory   {state}/public/directory.json")
-    print("Write to it with swaks (docs/by-hand.md does it with gpg alone):")
+    print(f"  directory   {state}/directory.json; passwords in {state}/USER.password")
+    user, other = topology.sender.users[0], topology.recipient.users[0]
+    at, port = web.published(topology.sender.name, 587)
+    chain = ",".join(node.name for node in topology.remailers[:3])
+    made = f".venv/bin/remailer send --directory {state}/directory.json --chain {chain}"
+    made += f" --to {other}@{topology.recipient.domain} --subject hello"
+    print("Write to it, through three remailers:")
     print(
-        f"  echo hello | .venv/bin/remailer send --directory {state}/public/directory.json"
-        f" --chain {','.join(node.name for node in topology.remailers[:3])}"
-        f" --to {topology.recipient.users[0]}@{topology.recipient.domain} --print - |"
-        f" swaks --config {state}/{user}.swaksrc --to {topology.remailers[0].address} --data -"
+        f"  echo hello | {made} --server {at}:{port} --user {user}"
+        f" --password-file {state}/{user}.password --from {user}@{topology.sender.domain} -"
     )
+    print("or with swaks (docs/by-hand.md: with gpg, too):")
+    print(
+        f"  echo hello | {made} --print - | swaks --config {state}/{user}.swaksrc"
+        f" --to {topology.remailers[0].address} --data -"
+    )
+    print(f"Read it:\n  .venv/bin/testbed read {other}")
+
+
+@app.command()
+def read(user: Annotated[str, typer.Argument(help="a user's name, like bob")]) -> None:
+    """Print the mails that a user of the web has, as his IMAP server gives them."""
+    web = Web.find(engine.connect(), named().web)
+    if web is None:
+        raise WebError(f"web {named().web} is not up: make up")
+    sys.stdout.buffer.writelines(mail + b"\r\n" for mail in mailbox.all_of(web, user))
 
 
 @app.command()
 def status() -> None:
     """What of the web is up; exit status 2 if it is not, or not whole."""
-    docker, asked = engine.connect(), wanted()
+    docker, asked = engine.connect(), named()
     states = Web(docker, asked).status()
     for service, state in states.items():
         print(f"{service:12} {state}")
@@ -131,7 +161,7 @@ def status() -> None:
 @app.command()
 def down() -> None:
     """Remove all that belongs to the web: containers, networks, volumes, keys."""
-    docker, asked = engine.connect(), wanted()
+    docker, asked = engine.connect(), named()
     count = Web(docker, asked).down()
     print(f"web {asked.web}: {'nothing was there' if not count else 'nothing is left'}")
 
@@ -215,11 +245,12 @@ def main() -> None:
     except OSError as error:
         status = _complain(f"{error.filename or 'system'}: {engine.explain(error.strerror or '')}")
     if status == INTERRUPTED:
-        _complain("interrupted; what was begun has been taken down")
+        _complain("interrupted; what this command brought up has been taken down")
     sys.exit(status)
 
 
 def _complain(line: str) -> int:
     """Say what was wrong, on one line; nothing was measured, so the exit status is 2."""
-    print(f"testbed: {line}", file=sys.stderr)
+    if line:  # without arguments there was the help instead
+        print(f"testbed: {line}", file=sys.stderr)
     return 2

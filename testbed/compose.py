@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import jinja2
 
-from testbed.errors import DockerError
+from testbed.errors import DockerError, UsageError
 from testbed.topology import Topology
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,11 +54,17 @@ def variables(topology: Topology, state: Path, images: Mapping[str, str]) -> dic
     } | {f"UNLOGGED_{name.upper()}_IMAGE": tag for name, tag in images.items()}
 
 
+PATIENCE = 300.0
+"""Seconds that one call of Compose may take: 200 nodes are created in ten."""
+
+
 @lru_cache(maxsize=1)
 def command() -> tuple[str, ...]:
     """The Compose command: $COMPOSE if set, else `docker compose`, else `docker-compose`."""
-    if chosen := os.environ.get("COMPOSE"):
-        return tuple(shlex.split(chosen))
+    if chosen := shlex.split(os.environ.get("COMPOSE", "")):
+        if not shutil.which(chosen[0]):
+            raise UsageError(f"COMPOSE={' '.join(chosen)!r}: there is no such command")
+        return tuple(chosen)
     if shutil.which("docker"):
         plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
         if plugin.returncode == 0:
@@ -93,11 +100,22 @@ def compose(web: str, state: Path, arguments: Sequence[str]) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=os.environ | {"COMPOSE_PROGRESS": "quiet", "DOCKER_CLI_HINTS": "false"},
+        # Compose 1.29 locks up when there is more to do than its limit lets it do at a time.
+        env=os.environ | {"COMPOSE_PARALLEL_LIMIT": "1000", "COMPOSE_PROGRESS": "quiet"},
     )
     try:
-        _, said = process.communicate()
+        _, said = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise DockerError(
+            f"{' '.join(command())} {arguments[0]}: no end after {PATIENCE:.0f} s: try fewer NODES"
+        ) from None
     except BaseException:
+        # Not killed at once: what it has asked Docker for is made all the same.
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
         process.kill()
         process.wait()
         raise

@@ -106,6 +106,19 @@ class Mailboxes:
             time.sleep(POLL)
 
 
+def all_of(web: Web, user: str) -> list[bytes]:
+    """All raw mails of one user. Raises WebError if there is no such user."""
+    for host in web.topology.mailhosts:
+        address = f"{user.partition('@')[0]}@{host.domain}"
+        if address in web.passwords and user in (address, address.partition("@")[0]):
+            box = _Mailbox(*web.published(host.name, 143), address, web.passwords[address], first=1)
+            mails = box.fetch()
+            box.close()
+            return mails
+    users = ", ".join(web.passwords)
+    raise WebError(f"no user {user!r} in web {web.topology.web}: there are {users}")
+
+
 def _file(mail: bytes, by_recipient: dict[str, Letter]) -> bool:
     """Put a mail to the letter it belongs to, if any: its recipient's address is its own."""
     head = mail.partition(b"\r\n\r\n")[0].decode("utf-8", "replace")
@@ -123,12 +136,13 @@ def _file(mail: bytes, by_recipient: dict[str, Letter]) -> bool:
 class _Mailbox:
     """One user's INBOX; `fetch` gives what is new since the last call."""
 
-    def __init__(self, at: str, port: int, user: str, password: str) -> None:
+    def __init__(self, at: str, port: int, user: str, password: str, first: int = 0) -> None:
+        """`first`: the UID to begin at; 0 for what comes from now on."""
         self._imap = imaplib.IMAP4(at, port, timeout=30)
         self._imap.login(user, password)
         self._imap.select("INBOX", readonly=True)
         _, (there,) = self._imap.status("INBOX", "(UIDNEXT)")
-        self._next = int(re.findall(rb"UIDNEXT (\d+)", there)[0])
+        self._next = first or int(re.findall(rb"UIDNEXT (\d+)", there)[0])
 
     def fetch(self) -> list[bytes]:
         self._imap.noop()

@@ -26,7 +26,7 @@ from testbed.report.record import Mail, Record, Traffic
 from testbed.run import Run
 from testbed.traffic import Letter, Plan
 from testbed.verdict import Finding
-from testbed.web import Web
+from testbed.web import SPOILED, Web
 from testbed.wire import links
 from testbed.wire.canary import Canaries
 from testbed.wire.capture import Capture, CaptureFile
@@ -46,6 +46,8 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
     """
     started = datetime.now(UTC)
     rng = random.Random(seed)
+    results.clear(out)  # an interrupted run must not leave an earlier one's verdict beside its own
+    (web.state / SPOILED).touch()
     run = Run(web, Canaries.new(rng), out, seed)
     capture = Capture(web, rng)
     with (
@@ -78,6 +80,7 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
     found += headers.findings(run)
     if not last:
         capture.restart()
+        (web.state / SPOILED).unlink()
     record = _record(run, started, found, progress, captured, wire)
     results.write(record, out)
     return record

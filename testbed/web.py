@@ -13,11 +13,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from docker import DockerClient
-from docker.errors import APIError, NotFound
+from docker.errors import APIError
 from docker.models.containers import Container
 
 from remailer.directory import Directory, load
-from testbed import compose, keys, subnet, zones
+from testbed import compose, keys, subnet, teardown, zones
 from testbed.engine import explain, refused, state_of
 from testbed.errors import DockerError, WebError
 from testbed.topology import Link, MailHost, Topology
@@ -33,6 +33,9 @@ READY = {
     "sniffer": "File:",
 }
 """What each kind of container says when it is ready."""
+
+SPOILED = "verifying"
+"""A file in the web's state for as long as a verification runs: its mail is still under way."""
 
 READY_WITHIN = 60.0
 """Seconds that a web has to become ready."""
@@ -68,6 +71,10 @@ class Web:
         web.topology = Topology(**told | {"link": Link(told["link"])})
         missing = web._services() - {str(c.labels.get("com.docker.compose.service")) for c in parts}
         still = [c.name for c in parts if state_of(c) in {"exited", "dead", "created", "paused"}]
+        if (web.state / SPOILED).exists():
+            raise WebError(
+                f"web {name}: mail of an interrupted verify is in it: make down, then again"
+            )
         if missing or still:
             named = ", ".join(sorted(str(part) for part in (*missing, *still)))
             raise WebError(f"web {name}: not whole ({named} not running): make down, then again")
@@ -81,7 +88,10 @@ class Web:
     # -- up ---------------------------------------------------------------------------------
 
     def up(self, images: Mapping[str, str], phase: Phase, *, ports: int = 0) -> None:
-        """Bring the web up; when anything goes wrong, or it is interrupted, nothing of it stays."""
+        """Bring the web up; when anything goes wrong, or it is interrupted, nothing of it stays.
+
+        Whoever interrupts the taking down as well is ignored: it is a matter of seconds.
+        """
         try:
             with phase("networks and volumes"):
                 self.prepare(images, ports=ports)
@@ -145,6 +155,8 @@ class Web:
         directory = self.state / "public" / "directory.json"
         keys.write_directory(directory, [*entries, *prober])
         directory.chmod(0o644)
+        # What users get has no prober in it.
+        keys.write_directory(self.state / "directory.json", entries)
         secrets = keys.passwords(random.SystemRandom(), self.topology.mailhosts)
         keys.write_secret(self.state / "users.json", json.dumps(secrets).encode())
         for host in self.topology.mailhosts:
@@ -189,6 +201,7 @@ class Web:
                 f"--auth-password {self.passwords[address]}\n--from {address}\n"
             )
             keys.write_secret(self.state / f"{user}.swaksrc", text.encode())
+            keys.write_secret(self.state / f"{user}.password", self.passwords[address].encode())
 
     def wait_until_healthy(self) -> None:
         """Wait until Docker, too, says of every remailer that it is healthy."""
@@ -250,33 +263,9 @@ class Web:
 
         By labels, so that it also works on what a killed `up` left. Returns how much there was.
         """
-        name = self.topology.web
-        count = 0
-        for label in (f"com.docker.compose.project={name}", f"unlogged.web={name}"):
-            filters: dict[str, str | list[str] | bool] = {"label": label}
-            containers = self.docker.containers.list(all=True, filters=filters)
-            with ThreadPoolExecutor(8) as pool:
-                list(pool.map(_remove_container, containers))
-            networks = self.docker.networks.list(filters=filters)
-            volumes = self.docker.volumes.list(filters=filters)
-            for remove in [n.remove for n in networks] + [v.remove for v in volumes]:
-                _unless_gone(remove)
-            count += len(containers) + len(networks) + len(volumes)
-        if self.state.exists():
-            shutil.rmtree(self.state)
-            count += 1
-        return count
-
-
-def _remove_container(container: Container) -> None:
-    _unless_gone(lambda: container.remove(force=True, v=True))
-
-
-def _unless_gone(remove: Callable[[], object]) -> None:
-    """Somebody else may have removed it meanwhile; that is what we wanted."""
-    try:
-        remove()
-    except NotFound:
-        return
-    except APIError as error:
-        raise refused(error) from None
+        with teardown.uninterrupted():
+            count = teardown.remove_all(self.docker, self.topology.web)
+            if self.state.exists():
+                shutil.rmtree(self.state)
+                count += 1
+            return count

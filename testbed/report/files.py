@@ -9,6 +9,7 @@ from testbed.report import junit, page, picture, terminal
 from testbed.report.record import Record, from_json, to_json
 
 VERDICT = "verdict.json"
+_RESULTS = (VERDICT, "junit.xml", "report.html", "web.pcapng", "strace-*.txt")
 
 
 def write(record: Record, out: Path) -> tuple[Path, ...]:
@@ -21,6 +22,19 @@ def write(record: Record, out: Path) -> tuple[Path, ...]:
             "report.html": page.html(record),
         },
     )
+
+
+def clear(out: Path) -> None:
+    """Take away an earlier run's results, and make the folder if need be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for pattern in _RESULTS:
+            for path in out.glob(pattern):
+                path.unlink()
+    except OSError as error:
+        raise TestbedError(
+            f"{out}: {error.strerror}: give a folder that is writable and has room"
+        ) from None
 
 
 def pictures(record: Record, docs: Path) -> tuple[Path, ...]:

@@ -193,7 +193,7 @@ def _facts(record: Record, out: Path | None) -> Table:
         facts.add_row(" wire", Text(text.captured(record.capture)))
     if record.timings:
         longest = sorted(record.timings, key=lambda timing: -timing.seconds)
-        named = ", ".join(f"{t.phase} {t.seconds:.1f}" for t in longest if t.seconds >= 0.05)
+        named = " · ".join(f"{t.phase} {t.seconds:.1f}" for t in longest if t.seconds >= 0.05)
         facts.add_row(" time", Text(f"{record.seconds:.1f} s: {named}"))
     if out is not None:
         names = ["report.html", "verdict.json", "junit.xml"]

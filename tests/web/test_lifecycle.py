@@ -153,3 +153,37 @@ def test_a_taken_port_is_named(
     assert f"port {port} of 127.0.0.1 is taken" in err
     assert "Traceback" not in err
     assert remains(docker_client, name) == []
+
+
+def test_an_interrupted_verify_leaves_no_verdict_and_no_web_that_could_mislead(
+    docker_client: DockerClient, images: dict[str, str], name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "verdict.json").write_text("an earlier run's")
+    assert run("up", WEB=name, NODES="2")[0] == 0
+    process = start("verify", "--out", str(tmp_path), WEB=name, NODES="2")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "mail through the web" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    assert "Traceback" not in process.communicate(timeout=60)[1]
+    assert process.returncode in {2, 130}
+    assert not (tmp_path / "verdict.json").exists()
+    status, _, err = run("verify", WEB=name, NODES="2")
+    assert status == 2
+    assert "make down" in err
+
+
+def test_a_user_reads_his_mail(
+    docker_client: DockerClient, images: dict[str, str], name: str
+) -> None:
+    status, out, _ = run("up", WEB=name, NODES="3", POOL="off")
+    assert status == 0
+    line = next(line for line in out.splitlines() if "remailer send" in line and "--server" in line)
+    subprocess.run(["sh", "-c", line.strip()], cwd=compose.ROOT, check=True)
+    deadline = time.monotonic() + 30
+    while "Subject: hello" not in run("read", "bob", WEB=name)[1]:
+        assert time.monotonic() < deadline
+    status, _, err = run("read", "mallory", WEB=name)
+    assert status == 2
+    assert "no user 'mallory'" in err

@@ -35,7 +35,7 @@ def user(web: Web) -> Iterator[Container]:
         labels={"unlogged.web": web.topology.web},
     )
     try:
-        for name in ("alice.swaksrc", "public/directory.json"):
+        for name in ("alice.swaksrc", "directory.json"):
             path = web.state / name
             put_file(container, HOME, path.name, path.read_bytes(), 0o600)
         container.start()
@@ -85,7 +85,7 @@ def test_the_line_that_make_up_prints_works(web: Web, user: Container) -> None:
     made = subprocess.run(
         [
             sys.executable, "-m", "remailer", "send",
-            "--directory", str(web.state / "public" / "directory.json"),
+            "--directory", str(web.state / "directory.json"),
             "--chain", "alpha,bravo,charlie", "--to", "bob@recipient.test",
             "--subject", "hello", "--print", "-",
         ],
