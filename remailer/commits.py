@@ -105,8 +105,11 @@ class Commits:
 
     def _fitting(self, batch: list[_Job]) -> list[_Job]:
         """Those that the volume has room for; the others are refused."""
-        volume = os.statvfs(self._folder)
-        free = volume.f_bavail * volume.f_frsize
+        try:
+            volume = os.statvfs(self._folder)
+            free = volume.f_bavail * volume.f_frsize
+        except OSError:
+            free = 0  # a failing disk: nothing new
         fit: list[_Job] = []
         refused: list[_Job] = []
         for job in batch:

@@ -263,6 +263,9 @@ async def test_little_room_is_for_deleting(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(SpoolFull):
         await spool.replace(ids[1], [entry])
     assert await spool.replace(ids[1], []) == []
+    monkeypatch.setattr("remailer.commits.os.statvfs", _no_disk)
+    with pytest.raises(SpoolFull):
+        await spool.arrive(b"x")
     await spool.delete(ids[2])
     arrived, leaving = await spool.contents()
     spool.close()
@@ -303,3 +306,7 @@ async def test_a_passing_error_is_no_damaged_row(
 
 def _failing(*_: object) -> None:
     raise sqlite3.OperationalError("disk I/O error")
+
+
+def _no_disk(*_: object) -> None:
+    raise OSError("input/output error")
