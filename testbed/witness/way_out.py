@@ -23,12 +23,18 @@ IMAP, SMTP = 143, 25
 PATIENCE = 1.5
 """Seconds that a connection may take; inside the web it takes less than a hundredth."""
 
+TRIES = 3
+"""A target answers if it does each time: for a moment, while Docker rewrites its rules because
+another web comes or goes, a shut network may be open."""
+
 _TRY = """
-import socket, sys
+import socket, sys, time
 for target in sys.argv[1:]:
     host, port = target.split(":")
     try:
-        socket.create_connection((host, int(port)), {patience}).close()
+        for _ in range({tries}):
+            socket.create_connection((host, int(port)), {patience}).close()
+            time.sleep(0.3)
         print(target, "answers")
     except OSError as error:
         print(target, "no:", error)
@@ -84,7 +90,7 @@ def _look(run: Run, name: str, targets: Sequence[str]) -> Seen:
     ]
     said = docker.containers.run(
         run.web.images["witness"],
-        ["python3", "-c", _TRY.format(patience=PATIENCE), *targets],
+        ["python3", "-c", _TRY.format(patience=PATIENCE, tries=TRIES), *targets],
         network_mode=f"container:{container.id}",
         cap_drop=["ALL"],
         labels={"unlogged.web": run.web.topology.web},
