@@ -114,15 +114,17 @@ class Images:
         Raises DockerError if one is in use. Returns how many there were.
         """
         found = self.docker.images.list(filters={"label": LABEL})
-        tags = [tag for image in found for tag in image.tags if tag.startswith("unlogged/")]
+        names = {tag for image in found for tag in image.tags if tag.startswith("unlogged/")}
+        # What two builds at once have made twice has no name.
+        names |= {str(image.id) for image in found if not image.tags}
         # The others stand on these.
         order = {"unlogged/base": 1, "unlogged/debian": 2}
         try:
-            for tag in sorted(tags, key=lambda t: order.get(t.partition(":")[0], 0)):
-                self.docker.images.remove(tag)
+            for name in sorted(names, key=lambda n: order.get(n.partition(":")[0], 0)):
+                self.docker.images.remove(name)
         except APIError as error:
             raise refused(error) from None
-        return len(tags)
+        return len(names)
 
     # -- what an image is made of ------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -16,8 +17,12 @@ import pytest
 from docker import DockerClient
 
 from testbed import compose
+from testbed.mailbox import Mailboxes, send
 from testbed.topology import Topology
+from testbed.traffic import KB, Plan
 from testbed.web import Web
+from testbed.wire.canary import Canaries
+from webs import WebMaker
 
 pytestmark = pytest.mark.web
 
@@ -187,3 +192,21 @@ def test_a_user_reads_his_mail(
     status, _, err = run("read", "mallory", WEB=name)
     assert status == 2
     assert "no user 'mallory'" in err
+
+
+def test_two_webs_side_by_side_do_not_touch_one_another(
+    docker_client: DockerClient, images: dict[str, str], name: str, make_web: WebMaker
+) -> None:
+    rng = random.Random(1)
+    with make_web(nodes=2, pool="off") as other:
+        assert run("up", WEB=name, NODES="2")[0] == 0
+        before = other.status()
+        assert run("down", WEB=name)[0] == 0
+        assert remains(docker_client, name) == []
+        assert other.status().keys() == before.keys()
+        plan = Plan(other.topology, Canaries.new(rng), rng)
+        plan.add("forward", ("alpha", "bravo"), 2 * KB)
+        with Mailboxes(other) as mailboxes:
+            asyncio.run(send(other, plan.letters, lambda letter: None))
+            assert mailboxes.collect(plan.letters, within=30) == []
+    assert plan.letters[0].whole
