@@ -54,14 +54,12 @@ class Gate:
 
     most: int
     of_one: int = MAX_OF_ONE
-    open: set[Door] = field(default_factory=set)
+    open: dict[Door, bytes] = field(default_factory=dict)
+    """Whom each comes from, for as long as it is open (a transport that closes forgets it)."""
 
-    def full_for(self, transport: asyncio.BaseTransport) -> bool:
-        """Whether that connection is one too many. The sockets are asked: no address is kept."""
-        if len(self.open) >= self.most:
-            return True
-        origin = _origin(transport)
-        return sum(_origin(door.transport) == origin for door in self.open) >= self.of_one
+    def full_for(self, origin: bytes) -> bool:
+        """Whether a connection from there is one too many."""
+        return len(self.open) >= self.most or list(self.open.values()).count(origin) >= self.of_one
 
     def close(self) -> None:
         """Hang up on everybody."""
@@ -154,11 +152,11 @@ class Door(SMTP):
         assert isinstance(transport, asyncio.Transport)
         if not self._admit(transport):
             transport.abort()
-        elif self._gate.full_for(transport):
+        elif self._gate.full_for(origin := _origin(transport)):
             transport.write(b"421 4.3.2 Too many connections\r\n")
             transport.close()
         else:
-            self._gate.open.add(self)
+            self._gate.open[self] = origin
             self._end_of_time = self.loop.call_later(CONNECTION_SECONDS, self.abort)
             super().connection_made(transport)
             if self.session is not None:
@@ -167,7 +165,7 @@ class Door(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         """Forget the connection."""
         if self in self._gate.open:
-            self._gate.open.discard(self)
+            del self._gate.open[self]
             if self._end_of_time:
                 self._end_of_time.cancel()
             super().connection_lost(error)
@@ -252,9 +250,9 @@ class Door(SMTP):
         return b"".join(parts) if size <= _MOST_DATA else None
 
 
-def _origin(transport: asyncio.BaseTransport | None) -> bytes:
+def _origin(transport: asyncio.BaseTransport) -> bytes:
     """Whom a connection comes from: the address, of IPv6 the /64, which is one customer's."""
-    peer = transport.get_extra_info("peername") if transport else None
+    peer = transport.get_extra_info("peername")
     return ip_address(peer[0].partition("%")[0]).packed[:8] if peer else b""
 
 

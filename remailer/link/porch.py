@@ -82,6 +82,9 @@ class Visitor(asyncio.Protocol):
                     self._hand_over(transport)
                     return
             self._plain.abort()
+        except BaseException:
+            self._plain.abort()  # nobody would answer on it any more
+            raise
         finally:
             self._porch.waiting.pop(self, None)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 from pysequoia import Cert, encrypt
 
+from remailer.listener import MAX_OF_ONE
 from remailer.message import MAX_LAYERS
 from testbed.mailbox import Mailboxes, send
 from testbed.topology import Node
@@ -173,7 +174,7 @@ def test_more_layers_than_the_limit_are_dropped(web: Web, node: Node) -> None:
 
 
 def test_slow_clients_hold_up_nobody(node: Node) -> None:
-    slow = [Dialogue(node) for _ in range(20)]
+    slow = [Dialogue(node) for _ in range(MAX_OF_ONE - 1)]
     for dialogue in slow:
         dialogue.socket.sendall(b"EHL")
     began = time.monotonic()

@@ -287,3 +287,24 @@ def _signed_by(issuer: tuple[str, str]) -> tuple[str, str]:
     )
     chain = certificate.public_bytes(serialization.Encoding.PEM).decode() + issuer[1]
     return pem.decode(), chain
+
+
+async def test_many_peers_at_once_are_all_answered(web: Bravo, tmp_path: Path) -> None:
+    """Also while others of them are just hanging up."""
+    desk, gate = Desk("bravo.remailer.test", web.accept), Gate(100)
+    context = client(tmp_path, ALPHA)
+
+    async def visit() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", web.port, ssl=context)
+        writer.write(b"EHLO x\r\nQUIT\r\n")
+        said = await reader.read()
+        writer.close()
+        return said
+
+    def door(admit: Callable[[asyncio.BaseTransport], bool]) -> Door:
+        return Door(desk, gate, admit)
+
+    async with await web.link(BRAVO, "bravo").open(door, "127.0.0.1", web.port):
+        for _ in range(25):
+            for said in await asyncio.wait_for(asyncio.gather(*(visit() for _ in range(8))), 20):
+                assert b"\r\n221 " in said
