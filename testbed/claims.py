@@ -202,7 +202,7 @@ CLAIMS: tuple[Claim, ...] = (
         "the sniffer",
         "at least as many bytes as this link's mails have, handshakes not counted, are seen on the "
         "agreed port, and those mails arrive",
-        ("peer-called-first",),
+        (),
         short="agreed port, peers only",
         twin="mail seen on it",
     ),

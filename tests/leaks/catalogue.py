@@ -65,15 +65,6 @@ CATALOGUE = (
     Plant("sync_off", "technical", "durable", "not durable", r"250"),
     Plant("message_id_kept", "careless", "headers", "message-id", r"(?i)message-id"),
     Plant("mail_reported", "careless", "delivered", "mail", r"no letter asked for"),
-    Plant(
-        "peer_called_first",
-        "technical",
-        "link-port",
-        "port",
-        r"frame \d+.*port 25",
-        also=frozenset({"contacts"}),
-        perhaps=frozenset({"link-encrypted", "link-ephemeral"}),
-    ),
 )
 
 BY_NAME = {plant.name: plant for plant in CATALOGUE}
