@@ -42,6 +42,7 @@ _BEGIN = re.compile(rb"^(?:- )?-----BEGIN PGP MESSAGE-----[ \t]*\r\n", re.MULTIL
 _END = re.compile(rb"^(?:- )?-----END PGP MESSAGE-----[ \t]*(?:\r\n|\Z)", re.MULTILINE)
 _MIME_FIELD = re.compile(rb"^Content-[^\n]*(?:\n[ \t][^\n]*)*", re.MULTILINE | re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9._:+-]{1,40}")
+_STUFFED = re.compile(rb"^ ", re.MULTILINE)
 
 Decrypt = Callable[[bytes], bytes]
 """Opens one armoured PGP message, or raises Dropped."""
@@ -172,6 +173,7 @@ def _open_mail(raw: bytes) -> tuple[list[tuple[str, str]], bytes, list[Field]]:
         payload = part.get_payload(decode=True)
         charset = part.get_param("charset", "us-ascii")
         typed = "content-type" in part
+        flowed = str(part.get_param("format")).lower() == "flowed"
     except (
         Exception
     ):  # the email package has no one error for hostile MIME: LookupError, RecursionError...
@@ -185,7 +187,10 @@ def _open_mail(raw: bytes) -> tuple[list[tuple[str, str]], bytes, list[Field]]:
             ("Content-Type", f"text/plain; charset={charset}"),
             ("Content-Transfer-Encoding", "8bit"),
         ]
-    return header, outgoing.canonical(payload), [_line_of(name, value) for name, value in kept]
+    text = outgoing.canonical(payload)
+    if flowed:  # one blank at a line's start is the mail program's (RFC 3676, 4.4)
+        text = _STUFFED.sub(b"", text)
+    return header, text, [_line_of(name, value) for name, value in kept]
 
 
 def _text_part(mail: email.message.Message) -> email.message.Message:

@@ -268,6 +268,14 @@ def test_mime_parts_are_decoded_first() -> None:
     assert only(multi)[1] == expected
 
 
+def test_the_blanks_that_format_flowed_puts_before_lines_are_taken_off() -> None:
+    text = encrypted(TO, b"  indented\r\n From here\r\n> quoted\r\nblanks  \r\n")
+    flowed = mail(text, b"Content-Type: text/plain; format=Flowed; delsp=no")
+    assert only(flowed)[1] == b" indented\r\nFrom here\r\n> quoted\r\nblanks  \r\n"
+    fixed = mail(text, b"Content-Type: text/plain; format=fixed")
+    assert only(fixed)[1].startswith(b"  indented\r\n From here\r\n")
+
+
 def test_a_clear_mail_keeps_its_charset() -> None:
     raw = mail(TO + b"gr=FC=DFe\r\n", b"Content-Transfer-Encoding: quoted-printable",
                b'Content-Type: text/plain; charset="iso-8859-1"')  # fmt: skip
