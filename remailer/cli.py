@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from remailer import __version__
 from remailer.client import commands
 from remailer.errors import RemailerError
 from remailer.options import DIRECTORY, DirectoryOption
@@ -20,6 +21,7 @@ USAGE = 2
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
 KeysOption = Annotated[Path, typer.Option("--keys", help="folder of the node's own keys")]
+SpoolOption = Annotated[Path, typer.Option("--spool", help="folder for mail in transit")]
 
 
 class Speaks(StrEnum):
@@ -29,8 +31,18 @@ class Speaks(StrEnum):
     TLS = "tls"
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"remailer {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _remailer() -> None:
+def _remailer(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print it")
+    ] = False,
+) -> None:
     """A minimal Type I remailer that keeps no logs. (`remailer health`: is port 25 answering?)"""
 
 
@@ -58,7 +70,7 @@ def run(
     resolver: Annotated[str, typer.Option(help="IP address of the DNS server to ask")],
     pool: Annotated[str, typer.Option(help="off, or exponential:MEAN in seconds")] = "off",
     keys: KeysOption = KEYS,
-    spool: Annotated[Path, typer.Option(help="folder for mail in transit")] = SPOOL,
+    spool: SpoolOption = SPOOL,
     directory: DirectoryOption = DIRECTORY,
 ) -> None:
     """Be a remailer: one line on stdout when ready, then silence."""
@@ -66,6 +78,20 @@ def run(
     from remailer.run import run as live
 
     live(keys, directory, Place(spool, resolver), pool)
+
+
+@app.command()
+def check(
+    resolver: Annotated[str, typer.Option(help="IP address of the DNS server that `run` asks")],
+    keys: KeysOption = KEYS,
+    spool: SpoolOption = SPOOL,
+    directory: DirectoryOption = DIRECTORY,
+) -> int:
+    """Say whether keys, disk, peers, DNS and port 25 are well; nothing of any mail."""
+    from remailer.check import check as look
+    from remailer.node import Place
+
+    return look(keys, directory, Place(spool, resolver))
 
 
 commands.register(app)

@@ -7,20 +7,14 @@ whoever listens. Only the given resolver is asked; nothing is cached beyond a co
 from __future__ import annotations
 
 import random
-from ipaddress import ip_address
-from typing import Any
 
-import dns.asyncresolver
-import dns.exception
 import dns.name
-import dns.rdatatype
-import dns.resolver
 
-from remailer.errors import RemailerError, SetupError
+from remailer.errors import RemailerError
 from remailer.link.smtp import Conversation, Unreachable
+from remailer.resolver import NoSuchName, Resolver, domain_name
 
 SMTP_PORT = 25
-LOOKUP_SECONDS = 20.0
 MOST_HOSTS = 8
 """Mail exchangers that are tried before the destination counts as unreachable."""
 MOST_ADDRESSES = 4
@@ -37,27 +31,16 @@ class Exit:
     def __init__(
         self,
         domain: str,
-        resolver: str,
+        resolver: Resolver,
         rng: random.Random,
         *,
         port: int = SMTP_PORT,
-        resolver_port: int = 53,
     ) -> None:
-        """`domain`: how we greet. `resolver`: address of the only DNS server. Raises SetupError."""
-        try:
-            ip_address(resolver)
-        except ValueError:
-            raise SetupError(
-                f"--resolver {resolver!r}: give the IP address of a DNS server"
-            ) from None
+        """`domain`: how we greet."""
         self._domain = domain
+        self._resolver = resolver
         self._rng = rng
         self._port = port
-        self._resolver = dns.asyncresolver.Resolver(configure=False)
-        self._resolver.nameservers = [resolver]
-        self._resolver.port = resolver_port
-        self._resolver.lifetime = LOOKUP_SECONDS
-        self._resolver.use_edns(0, 0, 1232)
 
     async def connect(self, domain: str) -> Conversation:
         """Greet a mail host of that domain, in the order of its MX records.
@@ -67,7 +50,7 @@ class Exit:
         last: RemailerError = Undeliverable(f"{domain}: no mail host has an address")
         for exchanger in await self.exchangers(domain):
             try:
-                addresses = await self._addresses(exchanger)
+                addresses = (await self._resolver.addresses(exchanger))[:MOST_ADDRESSES]
             except Unreachable as error:
                 last = error
                 continue
@@ -82,10 +65,10 @@ class Exit:
     async def exchangers(self, domain: str) -> list[dns.name.Name]:
         """Names of the domain's mail hosts, best first, equals in random order (RFC 5321, 5.1)."""
         try:
-            name = dns.name.from_text(domain.encode("ascii").decode())
-        except (dns.exception.DNSException, UnicodeError):
-            raise Undeliverable(f"{domain}: not a domain name") from None
-        answer = await self._ask(name, "MX")
+            name = domain_name(domain)
+            answer = await self._resolver.ask(name, "MX")
+        except NoSuchName as error:
+            raise Undeliverable(str(error)) from None
         records = [(record.preference, self._rng.random(), record.exchange) for record in answer]
         if not records:
             return [name]  # implicit MX: the domain is its own mail host
@@ -93,27 +76,3 @@ class Exit:
         if hosts == [dns.name.root]:
             raise Undeliverable(f"{domain}: takes no mail (RFC 7505)")
         return [host for host in hosts if host != dns.name.root][:MOST_HOSTS]
-
-    async def _addresses(self, name: dns.name.Name) -> list[str]:
-        found = []
-        for kind in ("A", "AAAA"):
-            try:
-                found += [record.address for record in await self._ask(name, kind)]
-            except Undeliverable:
-                break
-            except Unreachable:
-                if not found:
-                    raise
-        return found[:MOST_ADDRESSES]
-
-    async def _ask(self, name: dns.name.Name, kind: str) -> list[Any]:
-        """Records; [] if the name has none of that kind."""
-        try:
-            answer = await self._resolver.resolve(name, kind, search=False)
-        except dns.resolver.NXDOMAIN:
-            raise Undeliverable(f"{name}: no such domain") from None
-        except dns.resolver.NoAnswer:
-            return []
-        except (dns.exception.DNSException, OSError) as error:
-            raise Unreachable(f"{name}: {error}") from None
-        return list(answer)

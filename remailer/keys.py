@@ -54,6 +54,11 @@ class Keys:
     link_key: Path
 
     @property
+    def folder(self) -> Path:
+        """Where all of it lies."""
+        return self.certificate.parent
+
+    @property
     def domain(self) -> str:
         """The node's mail domain, lower case."""
         return self.identity.address.rpartition("@")[2].lower()

@@ -23,13 +23,13 @@ from remailer.directory import Directory
 from remailer.errors import SetupError, SpoolFull
 from remailer.exit import SMTP_PORT, Exit
 from remailer.keys import Keys
-from remailer.link import Link
-from remailer.link.smtp import SmtpLink, listen
-from remailer.link.tls import TlsLink
+from remailer.link import links
+from remailer.link.smtp import listen
 from remailer.listener import MAX_CONNECTIONS, MAX_STRANGERS, Accept, Desk, Door, Gate
 from remailer.outgoing import domain_of
 from remailer.peel import Peelers
 from remailer.pool import Pool
+from remailer.resolver import Resolver
 from remailer.seal import Arrived, Leaving
 from remailer.spool import DAY, GIVE_UP_DAYS, Spool, Ticket
 
@@ -62,16 +62,12 @@ class Node:
         self._rng: random.Random = secrets.SystemRandom()
         self._entry = keys.entry_in(directory)
         self._peers = {peer.domain: peer for peer in directory.remailers}
-        self._links: dict[str, Link] = {
-            "smtp": SmtpLink(keys.domain),
-            "tls": TlsLink(keys.domain, keys.certificate, keys.link_key, directory),
-        }
+        self._links = links(keys, directory)
         self._exit = Exit(
             keys.domain,
-            place.resolver,
+            Resolver(place.resolver, place.resolver_port),
             self._rng,
             port=place.exit_port,
-            resolver_port=place.resolver_port,
         )
         self._peelers = Peelers(keys.openpgp, self._entry.address)
         self._arrived: asyncio.Queue[bytes] = asyncio.Queue()

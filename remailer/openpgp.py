@@ -36,6 +36,14 @@ def certificate(secret_key: bytes) -> str:
     return str(_secret(secret_key).extract_certificate())
 
 
+def fingerprint(armoured: str) -> str:
+    """A certificate's fingerprint, hex. Raises SetupError."""
+    try:
+        return str(pysequoia.Cert.from_bytes(armoured.encode()).fingerprint)
+    except Exception:  # see Keyring.load
+        raise SetupError("OpenPGP certificate: none") from None
+
+
 def check(armoured: str) -> None:
     """Raise SetupError, with one line, unless something can be encrypted to the certificate now."""
     try:

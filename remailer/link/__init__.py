@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from remailer.directory import Peer
-from remailer.link.smtp import Admit, Conversation
+from remailer.directory import Directory, Peer
+from remailer.keys import Keys
+from remailer.link.smtp import Admit, Conversation, SmtpLink
+from remailer.link.tls import TlsLink
 
 
 class Link(Protocol):
@@ -20,3 +22,11 @@ class Link(Protocol):
 
     async def connect(self, peer: Peer) -> Conversation:
         """A conversation with that peer and nobody else. Raises Unreachable."""
+
+
+def links(own: Keys, directory: Directory) -> dict[str, Link]:
+    """A node's links, by what the directory says a peer speaks. Raises SetupError."""
+    return {
+        "smtp": SmtpLink(own.domain),
+        "tls": TlsLink(own.domain, own.certificate, own.link_key, directory),
+    }

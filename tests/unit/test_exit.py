@@ -13,7 +13,8 @@ from node_web import Dns, free_port
 
 from remailer.errors import SetupError
 from remailer.exit import MOST_ADDRESSES, Exit, Undeliverable
-from remailer.link.smtp import Outcome, Unreachable
+from remailer.link.smtp import Conversation, Outcome, Unreachable
+from remailer.resolver import Resolver
 
 ME = "alpha.remailer.test"
 HERE = ("127.0.0.1",)
@@ -46,7 +47,7 @@ async def world(
 ) -> AsyncIterator[tuple[Exit, Dns, Host]]:
     server = await Dns(table).start()
     host, port = Host(), free_port()
-    exit_ = Exit(ME, "127.0.0.1", random.Random(1), port=port, resolver_port=server.port)
+    exit_ = Exit(ME, Resolver("127.0.0.1", server.port), random.Random(1), port=port)
     async with await asyncio.start_server(host.serve, "127.0.0.1", port):
         yield exit_, server, host
     server.stop()
@@ -125,15 +126,24 @@ async def test_what_is_known_of_a_host_is_used() -> None:
         await (await exit_.connect("x.test")).end()
 
 
-async def test_no_domain_has_endlessly_many_addresses() -> None:
+async def test_no_domain_has_endlessly_many_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    async def begin(host: str, *_: object) -> Conversation:
+        begun.append(host)
+        raise Unreachable(host)
+
+    monkeypatch.setattr(Conversation, "begin", begin)
     many = tuple(f"127.0.0.{n}" for n in range(2, 12))
     async with world({("x.test", "A"): many}) as (exit_, *_):
-        (name,) = await exit_.exchangers("x.test")
-        assert len(await exit_._addresses(name)) == MOST_ADDRESSES
+        with pytest.raises(Unreachable):
+            await exit_.connect("x.test")
+        assert len(begun) == MOST_ADDRESSES
+        assert set(begun) <= set(many)
 
 
 async def test_a_silent_resolver_is_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("remailer.exit.LOOKUP_SECONDS", 0.3)
+    monkeypatch.setattr("remailer.resolver.LOOKUP_SECONDS", 0.3)
     async with world({("x.test", "MX"): Dns.SILENT}) as (exit_, *_):
         with pytest.raises(Unreachable):
             await exit_.connect("x.test")
@@ -144,7 +154,7 @@ async def test_a_host_that_never_greets_is_for_now(monkeypatch: pytest.MonkeyPat
     server = await Dns({("x.test", "A"): HERE}).start()
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         port = deaf.getsockname()[1]
-        exit_ = Exit(ME, "127.0.0.1", random.Random(1), port=port, resolver_port=server.port)
+        exit_ = Exit(ME, Resolver("127.0.0.1", server.port), random.Random(1), port=port)
         with pytest.raises(Unreachable):
             await exit_.connect("x.test")
     server.stop()
@@ -153,4 +163,4 @@ async def test_a_host_that_never_greets_is_for_now(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("resolver", ["", "dns.test", "10.0.0"])
 def test_resolver_is_an_address(resolver: str) -> None:
     with pytest.raises(SetupError, match="--resolver"):
-        Exit(ME, resolver, random.Random(1))
+        Resolver(resolver)

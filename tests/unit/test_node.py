@@ -62,7 +62,8 @@ class Web:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.directory = Directory.model_validate_json((folder / "directory.json").read_bytes())
+        self.directory_file = folder / "directory.json"
+        self.directory = Directory.model_validate_json(self.directory_file.read_bytes())
         self.ports = {name: free_port() for name in NAMES}
         self.nodes: dict[str, asyncio.subprocess.Process] = {}
         self.exit_port = free_port()
@@ -85,7 +86,7 @@ class Web:
     async def run(self, name: str, pool: str = "off") -> asyncio.subprocess.Process:
         spool = self.folder / name / "spool"
         spool.mkdir(exist_ok=True)
-        arguments = (self.folder / name, self.folder / "directory.json", pool, self.ports[name])
+        arguments = (self.folder / name, self.directory_file, pool, self.ports[name])
         node = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
