@@ -2,74 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
 from docker.models.containers import Container
+from user_machine import HOME, arrive, in_shell, machine, page_blocks
 
-from testbed import compose
 from testbed.keys import put_file
 from testbed.mailbox import Mailboxes
-from testbed.traffic import body_of
 from testbed.web import Web
 
 pytestmark = pytest.mark.web
 
-PAGE = compose.ROOT / "docs" / "by-hand.md"
-HOME = "/home/user"
-
 
 @pytest.fixture
 def user(web: Web) -> Iterator[Container]:
-    """A user's machine with gpg and swaks, and the two files that `make up` names."""
-    container = web.docker.containers.create(
-        web.images["user"],
-        ["sleep", "infinity"],
-        network_mode="host",
-        user="root",
-        init=True,
-        labels={"unlogged.web": web.topology.web},
-    )
-    try:
-        for name in ("alice.swaksrc", "directory.json"):
-            path = web.state / name
-            put_file(container, HOME, path.name, path.read_bytes(), 0o600)
-        container.start()
+    with machine(web) as container:
         yield container
-    finally:
-        container.remove(force=True)
-
-
-def in_shell(container: Container, script: str) -> None:
-    variables = {
-        "DIRECTORY": f"{HOME}/directory.json",
-        "SWAKS_CONFIG": f"{HOME}/alice.swaksrc",
-        "FROM": "alice@sender.test",
-        "TO": "bob@recipient.test",
-    }
-    status, said = container.exec_run(["sh", "-eu", "-c", script], environment=variables)
-    assert status == 0, said.decode()
-
-
-def arrive(mailboxes: Mailboxes, *bodies: bytes, within: float = 30) -> list[bytes]:
-    """The mails with these bodies, as soon as all are in somebody's mailbox."""
-    deadline = time.monotonic() + within
-    found: dict[bytes, bytes] = {}
-    while set(bodies) - set(found):
-        assert time.monotonic() < deadline, f"of {bodies} only {list(found)} arrived"
-        found |= {body_of(mail): mail for mail in mailboxes.new()}
-        time.sleep(0.2)
-    return [found[body] for body in bodies]
 
 
 def test_the_page_works_with_real_gpg_and_swaks(web: Web, user: Container) -> None:
-    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     with Mailboxes(web) as mailboxes:
-        in_shell(user, "\n".join(blocks))
+        in_shell(user, "\n".join(page_blocks()))
         mail, answer = arrive(
             mailboxes,
             b"Sent by hand over two remailers.\r\n",
