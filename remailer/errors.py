@@ -19,5 +19,9 @@ class ChainError(RemailerError):
     """A chain or reply block that can't be made from this directory."""
 
 
+class AnswerError(RemailerError):
+    """An answer by a reply block that can't be opened."""
+
+
 class SpoolFull(RemailerError):
     """The disk can't take it, or fails; nothing was stored. SMTP: 452."""

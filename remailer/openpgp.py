@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parseaddr
 
 import pysequoia
 from pysequoia import packet
@@ -53,6 +54,26 @@ def check(armoured: str) -> None:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Whose a certificate says that it is."""
+
+    fingerprint: str
+    """Hexadecimal, upper case."""
+    addresses: tuple[str, ...]
+    """The mail addresses of its user IDs, lower case."""
+
+
+def identify(armoured: str) -> Identity:
+    """Read a certificate's fingerprint and addresses. Raises SetupError."""
+    try:
+        certificate = pysequoia.Cert.from_bytes(armoured.encode())
+        users = [parseaddr(str(user))[1].lower() for user in certificate.user_ids]
+        return Identity(certificate.fingerprint.upper(), tuple(user for user in users if user))
+    except Exception:  # see Keyring.load
+        raise SetupError("OpenPGP certificate: can't be read") from None
+
+
+@dataclass(frozen=True)
 class Keyring:
     """A node's key, ready to open messages."""
 
@@ -87,6 +108,20 @@ class Keyring:
         if opened is None:
             raise Dropped("PGP message without content")
         return opened
+
+
+def unlock(message: bytes, phrase: str) -> bytes | None:
+    """What a message under a passphrase holds; None if it is under another one, or altered."""
+    try:
+        packets = packet.PacketPile.from_bytes(message)
+        if not any(one.tag == packet.Tag.SKESK for one in packets):
+            return None
+        opened: bytes | None = pysequoia.decrypt(message, passwords=[phrase]).bytes
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # see Keyring.decrypt
+        return None
+    return opened
 
 
 def seal(plaintext: bytes, armoured: str) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 
 from remailer.client import chain, reply_block
+from remailer.client.submission import Submission
 from remailer.directory import Directory
 from testbed.topology import MailHost, Topology
 from testbed.wire.canary import Canaries
@@ -166,13 +167,13 @@ def submission(letter: Letter, directory: Directory) -> tuple[str, bytes]:
     """
     to, body = letter.recipient, letter.body
     if letter.kind == "forward":
-        made = chain.make(
+        made: Submission = chain.make(
             directory, letter.path, [letter.recipient], letter.subject, letter.body, letter.headers
         )
         to, body = made.recipient, made.body
     elif letter.path:
         block = reply_block.make(directory, letter.path, letter.recipient)
-        made = reply_block.answer(directory, letter.path[0], block, letter.body)
+        made = reply_block.answer(block, letter.body)
         to, body = made.recipient, made.body
     head = (
         f"From: {letter.sender}\r\nTo: {to}\r\nSubject: {letter.subject}\r\n"

@@ -6,18 +6,33 @@ Nothing is compressed: sizes don't depend on content. Each hop adds about 38 %.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from email.header import Header
 
 from remailer import openpgp
+from remailer.client import padding
 from remailer.client.submission import EIGHT_BIT, Submission, is_utf8, text_lines
 from remailer.directives import Field, outgoing_headers
 from remailer.directory import Directory, Peer
-from remailer.errors import ChainError
+from remailer.errors import ChainError, SetupError
 from remailer.message import MAX_LAYERS, MAX_RECIPIENTS
 from remailer.outgoing import domain_of, is_address
 
-ENCRYPTED = b"::\r\nEncrypted: PGP\r\n\r\n"
-"""The block before an armoured message for the remailer that the mail goes to."""
+ENCRYPTED = "Encrypted: PGP"
+"""The directive before an armoured message for the remailer that the mail goes to."""
+
+
+@dataclass(frozen=True)
+class Forward(Submission):
+    """A finished forward message, and what there is to know of it."""
+
+    hops: tuple[Peer, ...]
+    sizes: tuple[int, ...]
+    """Bytes of what each hop is sent, the first hop first."""
+    letter: int
+    """Bytes of the header lines and the text."""
+    layer: int
+    """Bytes of what the last hop reads: its block with any padding, and the letter."""
 
 
 def make(
@@ -27,12 +42,16 @@ def make(
     subject: str,
     body: bytes,
     headers: Sequence[tuple[str, str]] = (),
-) -> Submission:
+    *,
+    padded: bool = False,
+    latent: str = "",
+) -> Forward:
     """A message over the remailers named in `chain`, first to last, to at most 5 recipients.
 
     `body` is text with LF or CRLF, and arrives with CRLF, otherwise byte for byte. `headers` are
     further header lines of the delivered mail; a body that isn't ASCII and has no Content-Type
-    among them must be UTF-8, and is said to be. Raises ChainError.
+    among them must be UTF-8, and is said to be. `padded` brings all layers to fixed sizes
+    (padding.py); `latent` is a `Latent-Time` for each hop. Raises ChainError.
     """
     hops = route(directory, chain)
     text = text_lines(body)
@@ -42,8 +61,14 @@ def make(
             raise ChainError("body: neither ASCII nor UTF-8; say what it is by a Content-Type")
         lines += [(name, value) for name, _, value in (line.partition(": ") for line in EIGHT_BIT)]
     _not_multiplied(directory, recipients)
-    letter = directions(recipients, hops[-1]) + header_block(lines) + text
-    return Submission(hops[0].address, ENCRYPTED + wrap(hops, letter))
+    letter = header_block(lines) + text
+    said = [f"Latent-Time: {latent}"] if latent else []
+    to = judged(recipients, hops[-1])
+    layer = len(padding.block([f"Anon-To: {to}", *said])) + len(letter)
+    layer = padding.size_class(layer) if padded else layer
+    messages = wrap(hops, to, letter, [said] * len(hops), padded=layer if padded else None)
+    sizes = tuple(len(message) for message in messages)
+    return Forward(hops[0].address, messages[0], tuple(hops), sizes, len(letter), layer)
 
 
 def names(text: str) -> list[str]:
@@ -55,7 +80,10 @@ def names(text: str) -> list[str]:
 
 
 def route(directory: Directory, chain: Sequence[str]) -> list[Peer]:
-    """The chain's remailers. Raises ChainError if it is empty, too long, or names none of ours."""
+    """The chain's remailers, their keys checked.
+
+    Raises ChainError if it is empty, too long, or names none of ours, or one whose key is no good.
+    """
     if not chain:
         raise ChainError("chain: empty; name at least one remailer")
     if len(chain) > MAX_LAYERS:
@@ -69,11 +97,13 @@ def route(directory: Directory, chain: Sequence[str]) -> list[Peer]:
         if hops and hops[-1] is peer:
             raise ChainError(f"chain: {name} after itself; a remailer drops mail to itself")
         hops.append(peer)
+    for peer in hops:
+        _check_key(peer)
     return hops
 
 
-def directions(recipients: Sequence[str], last: Peer) -> bytes:
-    """The block that says to the last remailer whom to mail. Raises ChainError."""
+def judged(recipients: Sequence[str], last: Peer) -> str:
+    """The recipients as a directive names them. Raises ChainError."""
     if not 0 < len(recipients) <= MAX_RECIPIENTS:
         raise ChainError(f"recipients: {len(recipients)}; at least 1, at most {MAX_RECIPIENTS}")
     for address in recipients:
@@ -81,7 +111,18 @@ def directions(recipients: Sequence[str], last: Peer) -> bytes:
             raise ChainError(f"recipient {address!r}: not an address like bob@example.org")
         if domain_of(address) == last.domain:
             raise ChainError(f"recipient {address}: {last.name} drops mail to itself")
-    return _to(", ".join(recipients))
+    return ", ".join(recipients)
+
+
+def _check_key(peer: Peer) -> None:
+    try:
+        openpgp.check(peer.openpgp)
+        addresses = openpgp.identify(peer.openpgp).addresses
+    except SetupError as error:
+        raise ChainError(f"{peer.name}: {error}; --avoid {peer.name}, or ask for its key") from None
+    if peer.address.lower() not in addresses:
+        of = ", ".join(addresses) or "nobody"
+        raise ChainError(f"{peer.name}: OpenPGP certificate: of {of}, not of {peer.address}")
 
 
 def _not_multiplied(directory: Directory, recipients: Sequence[str]) -> None:
@@ -108,20 +149,36 @@ def header_block(lines: Sequence[tuple[str, str]]) -> bytes:
     return b"\r\n".join([*block, b"", b""])
 
 
-def wrap(hops: Sequence[Peer], letter: bytes) -> bytes:
-    """Armour for the first hop: `letter` sealed for the last, that for the one before, and on."""
-    sealed = _seal(letter, hops[-1])
-    for hop, following in zip(hops[-2::-1], hops[:0:-1], strict=True):
-        sealed = _seal(_to(following.address) + ENCRYPTED + sealed, hop)
-    return sealed
+def wrap(
+    hops: Sequence[Peer],
+    recipients: str,
+    letter: bytes,
+    directives: Sequence[Sequence[str]],
+    *,
+    tail: bytes = b"",
+    padded: int | None = None,
+) -> list[bytes]:
+    """What each hop is sent, the first hop first; each of these holds the one after it.
+
+    A hop's layer is a block (where to, then its own `directives`), the message for the next hop or
+    at last the letter, and `tail`. `padded` is the size of the last hop's layer, if sizes are to be
+    fixed. Raises ChainError.
+    """
+    messages: list[bytes] = []
+    to, inner, size = recipients, letter, padded
+    for hop, said in zip(reversed(hops), reversed(directives), strict=True):
+        room = size - len(inner) if size is not None else None
+        layer = padding.block([f"Anon-To: {to}", *said], room) + inner + tail
+        inner = _sealed(layer, hop, padded is not None)
+        messages.append(inner)
+        to, size = hop.address, len(inner) + padding.HEAD if padded is not None else None
+    return messages[::-1]
 
 
-def _seal(plaintext: bytes, hop: Peer) -> bytes:
+def _sealed(layer: bytes, hop: Peer, padded: bool) -> bytes:
     try:
-        return openpgp.seal(plaintext, hop.openpgp)
+        armour = openpgp.seal(layer, hop.openpgp)
+        room = padding.message(len(layer)) - len(armour) if padded else None
+        return padding.block([ENCRYPTED], room) + armour
     except ChainError as error:
         raise ChainError(f"{hop.name}: {error}") from None
-
-
-def _to(recipients: str) -> bytes:
-    return f"::\r\nAnon-To: {recipients}\r\n\r\n".encode()

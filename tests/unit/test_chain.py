@@ -54,7 +54,7 @@ def test_a_reply_block_delivers_the_exact_tail(hops: list[str], text: bytes) -> 
     block = reply_block.make(directory(), hops, BOB, "an answer")
     assert block.endswith(b"-----END PGP MESSAGE-----\r\n")
     for held in (block, block.replace(b"\r\n", b"\n") + b"\n"):
-        path, delivered = carry(reply_block.answer(directory(), hops[0], held, text))
+        path, delivered = carry(reply_block.answer(held, text))
         assert path == hops
         ((to, mail),) = delivered
         assert (to, body_of(mail)) == (BOB, text)
@@ -119,8 +119,9 @@ def test_other_mistakes() -> None:
     with pytest.raises(ChainError, match="an empty name"):
         chain.names("alpha,,bravo")
     block = reply_block.make(directory(), ["alpha"], BOB)
-    with pytest.raises(ChainError, match="must begin with a line"):
-        reply_block.answer(directory(), "alpha", block[3:], b"hi")
+    for not_one in (block[3:], block[:-40], block.replace(b"@", b"", 1), b"\xff" + block):
+        with pytest.raises(ChainError, match="it must be a line `To: REMAILER`"):
+            reply_block.answer(not_one, b"hi")
     with pytest.raises(ChainError, match="sender 'alice'"):
         Submission("r@x.test", b"").mail("alice", NOW, "id@x")
     with pytest.raises(ChainError, match="each hop adds"):

@@ -149,7 +149,7 @@ async def test_mail_goes_through_chains_and_reply_blocks(web: Web) -> None:
     await web.forward("alpha,bravo,charlie", b"through three\n")
     (forward,) = await web.receive()
     block = reply_block.make(web.directory, ["bravo", "alpha"], "bob@recipient.test", "answer")
-    await web.mail("bravo", reply_block.answer(web.directory, "bravo", block, b"back\n").body)
+    await web.mail("bravo", reply_block.answer(block, b"back\n").body)
     (reply,) = await web.receive()
     ends = await asyncio.gather(*(web.end(name) for name in NAMES))
     assert forward.endswith(b"\r\n\r\nthrough three\r\n")
