@@ -21,6 +21,7 @@ ACTING = RECIPIENT | {"encrypted", "null"}
 KNOWN = ACTING | {
     *("latent-time", "cutmarks", "inflate", "max-size", "max-date", "max-count", "rand-hop"),
     *("encrypt-key", "encrypt-3des", "encrypt-cast", "encrypt-subject", "hash-subject"),
+    *("encrypt-des", "encrypt-cast5", "encrypt-idea", "maxsize", "maxdate", "maxcount"),
     *("test-to", "remix-to", "encrypt-to", "anon-post-to"),
 }
 """Names by which a decrypted text's first lines are known for directives without `::`."""
@@ -41,7 +42,10 @@ _PRINTABLE = re.compile(rb"[\t -~]*")
 
 @dataclass(frozen=True)
 class Field:
-    """One directive or header: name in lower case, value on one line, its lines as they came."""
+    """One directive or header: name in lower case, value on one line, its lines as they came.
+
+    Bytes above 127 are in the value as surrogate escapes.
+    """
 
     name: str
     value: str
@@ -113,7 +117,7 @@ def _block(text: bytes) -> tuple[list[Field], bytes]:
 def _field(lines: list[bytes]) -> Field:
     match = _FIELD.fullmatch(b"".join(lines))
     assert match is not None, "a field's first line has its name and colon"
-    value = match[2].decode("ascii", "replace").strip()
+    value = match[2].decode("ascii", "surrogateescape").strip()
     return Field(match[1].decode().lower(), value, tuple(lines))
 
 

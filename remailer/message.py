@@ -4,30 +4,32 @@ A message is read in rounds. Directives stand in the mail's own header or in `::
 of its body. `Encrypted: PGP` replaces the text by what its first PGP message opens to, with all
 that stood after the armour appended unchanged (which is what makes reply blocks work), and the next
 round reads that. Without it, a `##` block gives header lines, and what is left is the body.
-docs/messages.md has the rules as a user sees them. Nothing here does I/O: the key is a callable,
-the date and the random source are passed in.
+`Cutmarks` cuts off pieces that are read as messages of their own; the limits hold for all of them
+together. docs/messages.md has the rules as a user sees them. Nothing here does I/O: OpenPGP is two
+callables, the time and the random source are passed in.
 """
 
 from __future__ import annotations
 
-import email
-import email.message
-import email.policy
 import random
 import re
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from remailer import directives, outgoing
+from remailer import cutmarks, directives, encrypt_key, inflate, latent, limits, mime, outgoing
 from remailer.directives import Field
+from remailer.encrypt_key import Encrypt
 from remailer.errors import Dropped
+from remailer.openpgp import Opened
+from remailer.orders import Orders
 from remailer.outgoing import MAX_MAIL, Outgoing
 
 __all__ = ["MAX_LAYERS", "MAX_MAIL", "MAX_RECIPIENTS", "Outgoing", "read"]
 
 MAX_LAYERS = 20
-"""PGP messages that are opened in one mail, one inside the other."""
+"""PGP messages that are opened in one mail, one inside the other or beside it."""
 
 MAX_BLOCKS = 20
 """`::` blocks that are obeyed in one round: each costs a copy of all that follows it."""
@@ -35,81 +37,62 @@ MAX_BLOCKS = 20
 MAX_RECIPIENTS = 5
 """Recipients of one message: the field's usual maximum."""
 
-MAX_MIME_FIELD = 4096
-"""Bytes of a Content-... header field, in the mail's header or a part's."""
+MAX_PARTS = 10
+"""Messages in one mail: what `Cutmarks` cuts off, and the rest."""
+
+MAX_OUTGOING = 10
+"""Mails that one mail becomes, and so many recipients it has in all."""
 
 _BEGIN = re.compile(rb"^(?:- )?-----BEGIN PGP MESSAGE-----[ \t]*\r\n", re.MULTILINE)
 _END = re.compile(rb"^(?:- )?-----END PGP MESSAGE-----[ \t]*(?:\r\n|\Z)", re.MULTILINE)
-_MIME_FIELD = re.compile(rb"^Content-[^\n]*(?:\n[ \t][^\n]*)*", re.MULTILINE | re.IGNORECASE)
-_TOKEN = re.compile(r"[A-Za-z0-9._:+-]{1,40}")
-_STUFFED = re.compile(rb"^ ", re.MULTILINE)
 
-Decrypt = Callable[[bytes], bytes]
+Decrypt = Callable[[bytes], Opened]
 """Opens one armoured PGP message, or raises Dropped."""
 
 
+class _TooMuch(Dropped):
+    """More than one mail may ask for: all of it is dropped, not only the part that goes too far."""
+
+
 @dataclass
-class _Request:
-    """What the directives of one round have said so far."""
+class _Part:
+    """One message of a mail, as far as it is read."""
 
-    recipients: dict[str, None] = field(default_factory=dict)
-    """In order of their naming, each once."""
-    null: bool = False
-    encrypted: bool = False
-    """The text is to be decrypted."""
-    directed: bool = False
-    """A recipient is named: what follows for a remailer is for the next one."""
-
-    def take(self, fields: list[Field]) -> None:
-        for said in fields:
-            if said.name in directives.RECIPIENT:
-                self.directed = True
-                self.recipients |= dict.fromkeys(
-                    a for a in map(str.strip, said.value.split(",")) if a
-                )
-            elif said.name == "encrypted":
-                self.encrypted |= said.value.upper() == "PGP"
-            elif said.name == "null":
-                self.null = True
+    text: bytes
+    orders: Orders = field(default_factory=Orders)
+    kept: tuple[Field, ...] = ()
+    """Header lines of a mail that came in clear."""
+    digest: bytes = b""
+    """Of the PGP message that was opened last; empty: none was."""
+    bare: bool = True
+    """Directives may stand at its top without `::`."""
+    latent: str = ""
+    """What earlier rounds said of `Latent-Time`."""
 
 
 def read(
-    raw: bytes, *, me: str, decrypt: Decrypt, today: date, rng: random.Random
+    raw: bytes,
+    *,
+    me: str,
+    decrypt: Decrypt,
+    encrypt: Encrypt,
+    now: datetime,
+    rng: random.Random,
+    pgponly: bool = False,
 ) -> tuple[Outgoing, ...]:
-    """Peel one mail that came to the remailer with the address `me`.
+    """Peel one mail that came to the remailer with the address `me`, at the time `now` (UTC).
 
     Gives one Outgoing a recipient, () for cover traffic (`Null:`). Raises Dropped for all else.
+    `pgponly`: what wasn't encrypted is dropped.
     """
-    _limit(raw)
-    header, text, clear_headers = _open_mail(raw)
-    if any(me.lower() in value.lower() for name, value in header if name == "x-loop"):
+    letter = mime.open_mail(_limit(raw))
+    if any(me.lower() in value.lower() for value in letter.all("x-loop")):
         raise Dropped("loop")
-    request = _Request()
-    request.take([Field(name, value, ()) for name, value in header])
-    text = _pasted_blocks(text, request)
-    for _ in range(MAX_LAYERS):
-        if not request.encrypted:
-            break
-        # Nothing said outside the armour holds inside: a recipient named there would be sent what
-        # the armour hides, and whoever has a message could have it opened for him.
-        clear_headers, request = [], _Request()
-        text = _limit(outgoing.canonical(_peel_layer(text, decrypt)))
-        if (found := directives.bare(text)) is not None:
-            request.take(found[0])
-            text = found[1]
-        text = _pasted_blocks(text, request)
-    if request.encrypted:
-        raise Dropped("too many layers")
-    if request.null:
-        return ()
-    recipients = _judged(request.recipients, me)
-    hashed = directives.hashed(text)
-    fields, body = hashed if hashed is not None else ([], text)
-    headers, body = directives.outgoing_headers([*fields, *clear_headers]), outgoing.fit(body)
-    return tuple(
-        outgoing.write(recipient, headers, body, me=me, today=today, rng=rng)
-        for recipient in recipients
-    )
+    orders = Orders()
+    orders.take(letter.header)
+    reading = _Reading(me, decrypt, encrypt, now, rng, pgponly)
+    reading.parts.append(_Part(letter.text, orders, letter.kept, bare=False))
+    return reading.all()
 
 
 def _limit(text: bytes) -> bytes:
@@ -118,27 +101,126 @@ def _limit(text: bytes) -> bytes:
     return text
 
 
-def _pasted_blocks(text: bytes, request: _Request) -> bytes:
+@dataclass
+class _Reading:
+    """One mail being read: the messages in it that wait, and what it may still ask for."""
+
+    me: str
+    decrypt: Decrypt
+    encrypt: Encrypt
+    now: datetime
+    rng: random.Random
+    pgponly: bool
+    parts: deque[_Part] = field(default_factory=deque)
+    layers: int = MAX_LAYERS
+    cuts: int = MAX_PARTS - 1
+
+    def all(self) -> tuple[Outgoing, ...]:
+        """What all parts become; Dropped if each of them is."""
+        made: list[Outgoing] = []
+        dropped: Dropped | None = None
+        kept = False
+        while self.parts:
+            try:
+                made += self._read(self.parts.popleft())
+                kept = True
+            except _TooMuch:
+                raise
+            except Dropped as error:
+                dropped = error
+        if dropped and not kept:
+            raise dropped
+        size = sum(len(one.mail) for one in made)
+        if len(made) > MAX_OUTGOING or size > MAX_RECIPIENTS * MAX_MAIL:
+            raise _TooMuch("too many mails")
+        return tuple(made)
+
+    def _read(self, part: _Part) -> list[Outgoing]:
+        self._round(part)
+        while part.orders.encrypted:
+            self._open(part)
+            self._round(part)
+        orders = part.orders
+        if orders.null:
+            return []
+        if self.pgponly and not part.digest:
+            raise Dropped("not encrypted")
+        return self._written(part, _judged(orders.recipients, self.me))
+
+    def _round(self, part: _Part) -> None:
+        """Obey the directives at the top of a text, and cut off what is a message of its own."""
+        if part.bare and (found := directives.bare(part.text)) is not None:
+            part.orders.take(found[0])
+            part.text = found[1]
+        part.text = _pasted_blocks(part.text, part.orders)
+        if mark := part.orders.bytes_of("cutmarks"):
+            part.text, *pieces = cutmarks.cut(part.text, mark, self.cuts + 1)
+            self.cuts -= len(pieces)
+            if self.cuts < 0:
+                raise _TooMuch("too many parts")
+            self.parts.extend(_Part(piece, digest=part.digest) for piece in pieces)
+
+    def _open(self, part: _Part) -> None:
+        """Put what the text's PGP message opens to in its place.
+
+        Nothing said outside the armour holds inside, but for how long the message is to wait: a
+        recipient named there would be sent what the armour hides, and whoever has a message could
+        have it opened for him.
+        """
+        if not self.layers:
+            raise _TooMuch("too many layers")
+        self.layers -= 1
+        opened, tail = _peel_layer(part.text, self.decrypt)
+        part.text = _limit(outgoing.canonical(opened.text + tail))
+        part.digest, part.kept, part.bare = opened.digest, (), True
+        part.latent = part.orders.said.get("latent-time", part.latent)
+        part.orders = Orders()
+
+    def _written(self, part: _Part, recipients: list[str]) -> list[Outgoing]:
+        said, text = part.orders.said, part.text
+        if "max-size" in said:
+            limits.check_size(said["max-size"], len(text))
+        if "max-date" in said:
+            limits.check_date(said["max-date"], self.now)
+        use = limits.use(said["max-count"], part.digest) if "max-count" in said else None
+        wait = latent.seconds(said.get("latent-time", part.latent), self.now, self.rng)
+        hashed = directives.hashed(text)
+        fields, body = hashed if hashed is not None else ([], text)
+        headers = directives.outgoing_headers([*fields, *part.kept])
+        body += inflate.garbage(said.get("inflate", ""), self.rng)
+        if phrase := part.orders.bytes_of("encrypt-key"):
+            body = encrypt_key.conceal(body, phrase, self.encrypt)
+        body = outgoing.fit(body)
+        made = (
+            outgoing.write(
+                recipient, headers, body, me=self.me, today=self.now.date(), rng=self.rng
+            )
+            for recipient in recipients
+        )
+        return [replace(one, latent=wait, use=use) for one in made]
+
+
+def _pasted_blocks(text: bytes, orders: Orders) -> bytes:
     """Obey the `::` blocks at the top; give what follows them.
 
     Once a recipient is named, a further block that says where to go, or that what follows is
     encrypted, is the next remailer's: that is how a chain is nested.
     """
     blocks = 0
-    while not request.encrypted and (found := directives.pasted(text)) is not None:
+    while not orders.encrypted and (found := directives.pasted(text)) is not None:
         fields, rest = found
-        if request.directed and any(said.name in directives.ACTING for said in fields):
+        if orders.directed and any(said.name in directives.ACTING for said in fields):
             break
         blocks += 1
         if blocks > MAX_BLOCKS:
             raise Dropped("too many blocks")
-        request.take(fields)
+        orders.take(fields)
         text = rest
     return text
 
 
-def _peel_layer(text: bytes, decrypt: Decrypt) -> bytes:
-    """Open the first PGP message of a text; what stood after its armour is appended, unchanged."""
+def _peel_layer(text: bytes, decrypt: Decrypt) -> tuple[Opened, bytes]:
+    """Open the first PGP message of a text; what it opened to, and what stood after its armour."""
     begin = _BEGIN.search(text)
     end = _END.search(text, begin.end()) if begin else None
     if begin is None or end is None:
@@ -146,7 +228,7 @@ def _peel_layer(text: bytes, decrypt: Decrypt) -> bytes:
     # Mail programs leave blanks at line ends and clear signatures put "- " before dashes.
     lines = (line.rstrip() for line in text[begin.start() : end.end()].split(b"\r\n"))
     armour = b"\n".join(line.removeprefix(b"- ") for line in lines)
-    return decrypt(armour) + text[end.end() :]
+    return decrypt(armour), text[end.end() :]
 
 
 def _judged(recipients: dict[str, None], me: str) -> list[str]:
@@ -159,51 +241,3 @@ def _judged(recipients: dict[str, None], me: str) -> list[str]:
         if outgoing.domain_of(address) == outgoing.domain_of(me):
             raise Dropped("loop")
     return list(recipients)
-
-
-def _open_mail(raw: bytes) -> tuple[list[tuple[str, str]], bytes, list[Field]]:
-    """A mail's header (names in lower case), its text, and what it keeps of it if in clear."""
-    # The email package takes quadratic time for a field's parameters.
-    if any(len(found[0]) > MAX_MIME_FIELD for found in _MIME_FIELD.finditer(raw)):
-        raise Dropped("MIME")
-    try:
-        mail = email.message_from_bytes(raw, policy=email.policy.compat32)
-        header = [(name.lower(), _unfolded(value)) for name, value in mail.raw_items()]
-        part = _text_part(mail)
-        payload = part.get_payload(decode=True)
-        charset = part.get_param("charset", "us-ascii")
-        typed = "content-type" in part
-        flowed = str(part.get_param("format")).lower() == "flowed"
-    except (
-        Exception
-    ):  # the email package has no one error for hostile MIME: LookupError, RecursionError...
-        raise Dropped("MIME") from None
-    if not isinstance(payload, bytes):
-        raise Dropped("MIME")
-    kept = [("Subject", value) for name, value in header if name == "subject"]
-    if typed and isinstance(charset, str) and _TOKEN.fullmatch(charset):
-        kept += [
-            ("MIME-Version", "1.0"),
-            ("Content-Type", f"text/plain; charset={charset}"),
-            ("Content-Transfer-Encoding", "8bit"),
-        ]
-    text = outgoing.canonical(payload)
-    if flowed:  # one blank at a line's start is the mail program's (RFC 3676, 4.4)
-        text = _STUFFED.sub(b"", text)
-    return header, text, [_line_of(name, value) for name, value in kept]
-
-
-def _text_part(mail: email.message.Message) -> email.message.Message:
-    for part in mail.walk():
-        if part.get_content_type() == "text/plain" and not part.is_multipart():
-            return part
-    raise Dropped("no text")
-
-
-def _unfolded(value: str) -> str:
-    return re.sub(r"[\r\n]+(?=[ \t])|[\r\n]+\Z", "", str(value)).strip()
-
-
-def _line_of(name: str, value: str) -> Field:
-    line = f"{name}: {value}".encode("ascii", "surrogateescape")
-    return Field(name.lower(), value, (line,))

@@ -165,7 +165,7 @@ class Node:
             outgoing = ()
         leaving = []
         for one in outgoing:
-            due = time.time() + self._pool.delay(self._rng)
+            due = time.time() + one.latent + self._pool.delay(self._rng)
             until = int(due // DAY) + GIVE_UP_DAYS
             leaving.append(Leaving(one.recipient, one.mail, due, until))
         self._schedule(await self._spool.replace(id_, leaving))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parseaddr
+from hashlib import sha256
 
 import pysequoia
 from pysequoia import packet
@@ -74,6 +75,16 @@ def identify(armoured: str) -> Identity:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """What a PGP message opened to."""
+
+    text: bytes
+    digest: bytes
+    """SHA-256 of the encrypted data: what is not in it (armour, packet lengths, the recipient's
+    name) anybody can change, what is in it nobody."""
+
+
+@dataclass(frozen=True)
 class Keyring:
     """A node's key, ready to open messages."""
 
@@ -88,14 +99,14 @@ class Keyring:
         except Exception:  # pysequoia raises bare RuntimeError, and its text can hold a stack trace
             raise SetupError("OpenPGP key: no encryption subkey in it") from None
 
-    def decrypt(self, message: bytes) -> bytes:
+    def decrypt(self, message: bytes) -> Opened:
         """Open one message, armoured or binary; the key is tried on messages to nobody named, too.
 
         Raises Dropped: not for this key, broken, without integrity protection, or encrypted to a
         passphrase only. A message that isn't encrypted at all is refused as well.
         """
         try:
-            packets = packet.PacketPile.from_bytes(message)
+            packets = list(packet.PacketPile.from_bytes(message))
             if not any(one.tag == packet.Tag.PKESK for one in packets):
                 raise Dropped("not encrypted to a key")
             opened = pysequoia.decrypt(message, decryptor=self._decryptor).bytes
@@ -107,7 +118,17 @@ class Keyring:
             raise Dropped("PGP message that can't be opened") from None
         if opened is None:
             raise Dropped("PGP message without content")
-        return opened
+        sealed = (one.body for one in packets if one.tag == packet.Tag.SEIP)
+        return Opened(opened, sha256(b"".join(sealed)).digest())
+
+
+def lock(plaintext: bytes, phrase: str) -> bytes:
+    """Encrypt to a phrase: armoured with CRLF, not compressed. gpg 2 opens it.
+
+    AES-256 with an MDC (RFC 4880's), whatever cipher was wished. The phrase is hashed with 62 MiB
+    of its repetitions (34 ms), a number that nobody but pysequoia chooses.
+    """
+    return _with_crlf(pysequoia.encrypt(plaintext, passwords=[phrase]).decode())
 
 
 def unlock(message: bytes, phrase: str) -> bytes | None:
@@ -140,6 +161,10 @@ def seal(plaintext: bytes, armoured: str) -> bytes:
     if sealed is None:
         raise ChainError("OpenPGP certificate: expired or revoked")
     armour = pysequoia.armor(_without_recipients(sealed), pysequoia.ArmorKind.Message)
+    return _with_crlf(armour)
+
+
+def _with_crlf(armour: str) -> bytes:
     return armour.replace("\r\n", "\n").replace("\n", "\r\n").encode()
 
 

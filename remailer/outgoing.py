@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, time
 from email.utils import format_datetime
 
 from remailer.errors import Dropped
+from remailer.limits import Use
 
 MAX_MAIL = 4 * 1024 * 1024
 """Bytes of the largest mail that is taken, peeled or sent."""
@@ -38,6 +39,10 @@ class Outgoing:
 
     recipient: str
     mail: bytes
+    latent: float = 0.0
+    """Seconds that it is to wait, on top of what the pool makes it wait."""
+    use: Use | None = None
+    """What has to be counted before it may go."""
 
 
 def is_address(text: str) -> bool:

@@ -18,15 +18,17 @@ import multiprocessing
 import random
 import resource
 import signal
+import struct
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from remailer import message, silence
+from remailer import message, openpgp, silence
 from remailer.errors import RemailerError, SetupError
-from remailer.message import MAX_MAIL, MAX_RECIPIENTS, Outgoing
+from remailer.limits import Use
+from remailer.message import MAX_MAIL, MAX_OUTGOING, Outgoing
 from remailer.openpgp import Keyring
 
 HEADROOM = 384 * 1024 * 1024
@@ -46,10 +48,10 @@ _ATTEMPTS = 3
 
 
 def peel(
-    raw: bytes, keyring: Keyring, me: str, *, today: date, rng: random.Random
+    raw: bytes, keyring: Keyring, me: str, *, now: datetime, rng: random.Random
 ) -> tuple[Outgoing, ...]:
     """Peel one mail that came to the remailer `me`: () for cover traffic; raises Dropped."""
-    return message.read(raw, me=me, decrypt=keyring.decrypt, today=today, rng=rng)
+    return message.read(raw, me=me, decrypt=keyring.decrypt, encrypt=openpgp.lock, now=now, rng=rng)
 
 
 class Peelers:
@@ -151,8 +153,9 @@ class _TookTooLong(Exception):
 class _Worker:
     """One worker process, at the other end of a pipe; its methods block.
 
-    A worker says that it has taken a mail, then how many mails it made of it, then each of them:
-    plain bytes, not pickles, because a worker reads what strangers wrote.
+    A worker says that it has taken a mail, then how many mails it made of it, then each of them
+    with what is to be known of it: plain bytes, not pickles, because a worker reads what strangers
+    wrote.
     """
 
     def __init__(self, secret_key: bytes, address: str) -> None:
@@ -180,17 +183,19 @@ class _Worker:
             raise _DiedBefore from None
         try:
             count = int.from_bytes(self._hear(deadline, _WORD))
-            made = tuple(self._outgoing(deadline) for _ in range(min(count, MAX_RECIPIENTS)))
+            made = tuple(self._outgoing(deadline) for _ in range(min(count, MAX_OUTGOING)))
         except TimeoutError:
             raise _TookTooLong from None
-        except (EOFError, OSError, ValueError):
+        except (EOFError, OSError, ValueError, struct.error):
             raise _DiedOfIt from None
         self.peeled += 1
         return made
 
     def _outgoing(self, deadline: float) -> Outgoing:
+        latent, counted, most, digest = _FACTS.unpack(self._hear(deadline, _FACTS.size))
         recipient = self._hear(deadline, MAX_MAIL).decode("ascii")
-        return Outgoing(recipient, self._hear(deadline, MAX_MAIL))
+        mail = self._hear(deadline, MAX_MAIL)
+        return Outgoing(recipient, mail, latent, Use(digest, most) if counted else None)
 
     def _hear(self, deadline: float, most: int) -> bytes:
         if not self._pipe.poll(max(0.0, deadline - time.monotonic())):
@@ -208,6 +213,9 @@ class _Worker:
 
 _WORD = 4
 """Bytes of the short words between a worker and the node: ready, taken, a count."""
+
+_FACTS = struct.Struct("!d?I32s")
+"""Before each mail: how long it is to wait, whether and how often its PGP message may be used."""
 
 
 def _work(pipe: Connection, secret_key: bytes, address: str) -> None:
@@ -228,6 +236,8 @@ def _work(pipe: Connection, secret_key: bytes, address: str) -> None:
             made = _made_of(raw, keyring, address)
             pipe.send_bytes(len(made).to_bytes(_WORD))
             for one in made:
+                use = one.use or Use(bytes(32), 0)
+                pipe.send_bytes(_FACTS.pack(one.latent, bool(one.use), use.most, use.digest))
                 pipe.send_bytes(one.recipient.encode("ascii"))
                 pipe.send_bytes(one.mail)
 
@@ -239,7 +249,7 @@ def _mails(pipe: Connection) -> Iterator[bytes]:
 
 def _made_of(raw: bytes, keyring: Keyring, me: str) -> tuple[Outgoing, ...]:
     try:
-        return peel(raw, keyring, me, today=datetime.now(UTC).date(), rng=random.SystemRandom())
+        return peel(raw, keyring, me, now=datetime.now(UTC), rng=random.SystemRandom())
     except BaseException:
         # Mostly Dropped; whatever else it was, this mail is the one that caused it.
         return ()

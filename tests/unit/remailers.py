@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache
 
 from remailer import openpgp, peel
@@ -54,6 +54,6 @@ def carry(submission: Submission) -> tuple[list[str], list[tuple[str, bytes]]]:
             delivered.append((to, raw))
             continue
         path.append(node.name)
-        outs = peel.peel(raw, Keyring.load(key(node.name)), to, today=date(2026, 8, 25), rng=rng)
+        outs = peel.peel(raw, Keyring.load(key(node.name)), to, now=NOW, rng=rng)
         todo += [(out.recipient, out.mail) for out in outs]
     return path, delivered

@@ -5,58 +5,15 @@ from __future__ import annotations
 import base64
 import email
 import quopri
-import random
 import time
-from collections.abc import Callable
-from datetime import date
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from toy import TO, armour, encrypted, mail, only, read
 
-from remailer import message
 from remailer.errors import Dropped
-from remailer.message import MAX_BLOCKS, MAX_LAYERS, MAX_MAIL, Outgoing
-
-ME = "remailer@alpha.remailer.test"
-TODAY = date(2026, 8, 25)
-TO = b"::\r\nAnon-To: bob@recipient.test\r\n\r\n"
-
-
-def armour(content: bytes) -> bytes:
-    """What `toy_decrypt` opens: the content in base64, in PGP's armour."""
-    body = base64.encodebytes(content).replace(b"\n", b"\r\n")
-    return b"-----BEGIN PGP MESSAGE-----\r\n\r\n" + body + b"-----END PGP MESSAGE-----\r\n"
-
-
-def toy_decrypt(message: bytes) -> bytes:
-    try:
-        lines = message.split(b"\n")
-        inside = lines[lines.index(b"") + 1 : lines.index(b"-----END PGP MESSAGE-----")]
-        return base64.b64decode(b"".join(inside), validate=True)
-    except ValueError:
-        raise Dropped("toy") from None
-
-
-def read(
-    raw: bytes, decrypt: Callable[[bytes], bytes] = toy_decrypt, seed: int = 1
-) -> tuple[Outgoing, ...]:
-    return message.read(raw, me=ME, decrypt=decrypt, today=TODAY, rng=random.Random(seed))
-
-
-def mail(body: bytes, *headers: bytes) -> bytes:
-    return b"\r\n".join([b"From: alice@sender.test", b"Subject: outer", *headers, b"", body])
-
-
-def encrypted(content: bytes, tail: bytes = b"") -> bytes:
-    return b"::\r\nEncrypted: PGP\r\n\r\n" + armour(content) + tail
-
-
-def only(raw: bytes) -> tuple[list[bytes], bytes]:
-    """The header lines and the body of the one mail that comes out."""
-    (out,) = read(raw)
-    head, _, body = out.mail.partition(b"\r\n\r\n")
-    return head.split(b"\r\n"), body
+from remailer.message import MAX_BLOCKS, MAX_LAYERS, MAX_MAIL
 
 
 def test_a_delivered_mail_says_only_this() -> None:

@@ -6,17 +6,17 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import pysequoia
 import pytest
 from pysequoia import packet
-from remailers import address, directory, key
+from remailers import NOW, address, directory, key
 
-from remailer import message, openpgp
+from remailer import openpgp
 from remailer.errors import ChainError, Dropped, SetupError
 from remailer.openpgp import Keyring
+from remailer.peel import peel
 
 TEXT = b"lines\r\nof text\r\n" * 400
 needs_gpg = pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg isn't installed")
@@ -63,7 +63,7 @@ def encrypted(gpg: Gpg, user: str, *options: str, text: bytes = TEXT) -> bytes:
 )  # fmt: skip
 def test_gpgs_message_to_a_node_opens(gpg: Gpg, options: tuple[str, ...]) -> None:
     made = encrypted(gpg, address("alpha"), *options)
-    assert Keyring.load(key("alpha")).decrypt(made) == TEXT
+    assert Keyring.load(key("alpha")).decrypt(made).text == TEXT
 
 
 @needs_gpg
@@ -73,9 +73,9 @@ def test_a_key_of_gpgs_works_as_a_nodes(gpg: Gpg, user: str, options: tuple[str,
     secret = gpg("--armor", "--export-secret-keys", user)
     public = gpg("--armor", "--export", user).decode()
     openpgp.check(public)
-    assert Keyring.load(secret).decrypt(encrypted(gpg, user, *options)) == TEXT
+    assert Keyring.load(secret).decrypt(encrypted(gpg, user, *options)).text == TEXT
     ours = openpgp.seal(TEXT, public)
-    assert Keyring.load(secret).decrypt(ours) == TEXT
+    assert Keyring.load(secret).decrypt(ours).text == TEXT
     assert gpg("--decrypt", given=ours) == TEXT
     assert b"keyid 0000000000000000" in gpg("--list-packets", given=ours)
 
@@ -85,10 +85,7 @@ def test_a_chain_by_gpg_is_peeled(gpg: Gpg) -> None:
     inner = encrypted(gpg, address("alpha"), text=b"::\nAnon-To: bob@recipient.test\n\nhello\n")
     outer = encrypted(gpg, address("alpha"), text=b"::\nEncrypted: PGP\n\n" + inner)
     raw = b"To: remailer\n\n::\nEncrypted: PGP\n\n" + outer + b"tail\n"
-    decrypt = Keyring.load(key("alpha")).decrypt
-    (out,) = message.read(
-        raw, me=address("alpha"), decrypt=decrypt, today=date(2026, 8, 25), rng=random.Random(1)
-    )
+    (out,) = peel(raw, Keyring.load(key("alpha")), address("alpha"), now=NOW, rng=random.Random(1))
     assert out.mail.endswith(b"\r\n\r\nhello\r\ntail\r\n")
 
 
@@ -106,7 +103,7 @@ def test_other_messages_of_gpgs_are_dropped(gpg: Gpg) -> None:
 @pytest.mark.parametrize("text", [b"", b"a", TEXT, bytes(range(256))])
 def test_sealed_for_a_node_opens_there_only(text: bytes) -> None:
     sealed = openpgp.seal(text, directory().remailers[0].openpgp)
-    assert Keyring.load(key("alpha")).decrypt(sealed) == text
+    assert Keyring.load(key("alpha")).decrypt(sealed).text == text
     with pytest.raises(Dropped):
         Keyring.load(key("bravo")).decrypt(sealed)
 

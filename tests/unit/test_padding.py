@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import date
 from functools import cache
 
 import pysequoia
@@ -68,7 +67,7 @@ def test_each_hop_passes_on_what_was_foretold() -> None:
     for name, size in zip(NAMES, made.sizes, strict=False):
         assert len(raw.partition(b"\r\n\r\n")[2]) == size
         keys = Keyring.load(key(name))
-        (out,) = peel.peel(raw, keys, to, today=date(2026, 8, 25), rng=random.Random(1))
+        (out,) = peel.peel(raw, keys, to, now=NOW, rng=random.Random(1))
         to, raw = out.recipient, out.mail
     assert (to, raw.partition(b"\r\n\r\n")[2]) == (BOB, b"hi\r\n")
     assert b"Padding" not in raw
