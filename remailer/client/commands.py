@@ -89,7 +89,7 @@ def block(
     chain: ChainOption = "*,*,*",
     avoid: AvoidOption = "",
     subject: str = "",
-    encrypt: Annotated[bool, typer.Option(help="each remailer seals the answer for you")] = False,
+    encrypt: Annotated[bool, typer.Option(help="each remailer seals the answer for you")] = True,
     keep: KeepOption = None,
     directory: DirectoryOption = DIRECTORY,
 ) -> None:

@@ -28,28 +28,46 @@ mail = pathlib.Path(said["--data"].removeprefix("@")).read_bytes() + b"\\n"
 
 @pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg isn't installed")
 def test_the_page_works(tmp_path: Path) -> None:
+    page = PAGE.read_text()
     outbox = tmp_path / "outbox"
     outbox.mkdir()
     (tmp_path / "swaks").write_text(SWAKS)
     (tmp_path / "swaks").chmod(0o755)
     (tmp_path / "directory.json").write_text(directory().model_dump_json())
-    script = "\n".join(re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE))
+    script = "\n".join(re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
     environment = os.environ | {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
         "DIRECTORY": str(tmp_path / "directory.json"),
         "SWAKS_CONFIG": str(outbox),
         "FROM": "alice@sender.test",
         "TO": "bob@recipient.test",
+        "TMPDIR": str(tmp_path),
     }
     subprocess.run(["sh", "-eu", "-c", script], env=environment, check=True, capture_output=True)
     arrived = []
-    for number in range(2):
+    for number in range(3):
         head, _, body = (outbox / str(number)).read_bytes().partition(b"\n\n")
         assert head == f"From: alice@sender.test\nTo: {address('alpha')}".encode()
         path, delivered = carry(Submission(address("alpha"), body))
         assert path == ["alpha", "bravo"]
-        arrived += [(to, mail.partition(b"\r\n\r\n")[2]) for to, mail in delivered]
-    assert arrived == [
+        arrived += delivered
+    assert [(to, body_of(mail)) for to, mail in arrived[:2]] == [
         ("bob@recipient.test", b"Sent by hand over two remailers.\r\n"),
         ("alice@sender.test", b"Answered by hand, to nobody I know.\r\n"),
     ]
+    to, sealed = arrived[2]
+    assert to == "alice@sender.test"
+    assert b"Answered" not in sealed
+    (folder,) = tmp_path.glob("tmp.*")
+    (folder / "answer.txt").write_bytes(sealed)
+    (script,) = re.findall(r"^```sh open\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    environment["GNUPGHOME"] = str(folder / "keys")
+    script += "gpgconf --kill all\n"
+    subprocess.run(
+        ["sh", "-eu", "-c", script], env=environment, cwd=folder, check=True, capture_output=True
+    )
+    assert (folder / "text.txt").read_bytes() == b"Answered by hand, and sealed twice.\r\n"
+
+
+def body_of(mail: bytes) -> bytes:
+    return mail.partition(b"\r\n\r\n")[2]

@@ -108,15 +108,25 @@ def test_a_dry_run_shows_the_way_and_sends_nothing(user: User) -> None:
     ]
 
 
-def test_a_block_and_an_answer(user: User) -> None:
-    said = user("block", "--directory", "directory.json", "--to", "alice@sender.test",
-                "--no-encrypt")  # fmt: skip
-    assert (said.status, said.err) == (0, "")
+@pytest.mark.parametrize("encrypt", ["--encrypt", "--no-encrypt"])
+def test_a_block_an_answer_and_its_text(user: User, encrypt: str) -> None:
+    to = ("--to", "alice@sender.test")
+    said = user("block", "--directory", "directory.json", *to, "--subject", "re", encrypt)
     (user.home / "block").write_bytes(said.out)
     answered = user("answer", "block", "text", "--print")
     assert (answered.status, answered.err) == (0, "")
-    _, ((to, mail),) = carry(submission(answered.out))
-    assert (to, mail.partition(b"\r\n\r\n")[2]) == ("alice@sender.test", b"hello\r\n")
+    path, ((arrived_at, mail),) = carry(submission(answered.out))
+    assert (len(set(path)), arrived_at) == (3, "alice@sender.test")
+    if encrypt == "--no-encrypt":
+        assert said.err == ""
+        assert mail.endswith(b"\r\n\r\nhello\r\n")
+        return
+    (file,) = (user.home / "share" / "remailer" / "blocks").iterdir()
+    assert said.err == f"remailer open needs {file}\n"
+    assert b"hello" not in mail
+    for keep in ((), ("--keep", str(file)), ("--keep", str(file.parent))):
+        opened = user("open", "-", *keep, given=mail)
+        assert opened == Said(0, b"hello\r\n", f"by the block {file}\n")
 
 
 @pytest.mark.parametrize(
@@ -149,8 +159,8 @@ def test_a_block_and_an_answer(user: User) -> None:
         ("SEND --server 127.0.0.1:9 --from a@b.test --password-file none text", "password file"),
         ("SEND --nonsense text", "No such option"),
         ("block --directory directory.json --to alice", "recipient 'alice': not an address"),
-        ("block --directory directory.json --to a@b.test --encrypt --keep text", "text: File exis"),
-        ("block --directory directory.json --to a@b.test --encrypt --keep no/x", "no/x: No such"),
+        ("block --directory directory.json --to a@b.test --keep text", "text: File exis"),
+        ("block --directory directory.json --to a@b.test --keep no/x", "no/x: No such"),
         ("answer text text --print", "reply block: it must be a line `To: REMAILER`"),
         ("answer none text --print", "none: No such file"),
         ("open none", "none: No such file"),
@@ -205,7 +215,7 @@ def test_a_key_that_is_no_good_is_named_before_anything_is_made(
     bad = peer("alpha", key())  # type: ignore[operator]
     known = Directory(remailers=(bad, *directory().remailers[1:]))
     (user.home / "directory.json").write_text(known.model_dump_json())
-    text = ["text", "--print"] if command == "send" else ["--encrypt"]
+    text = ["text", "--print"] if command == "send" else []
     common = ("--directory", "directory.json", "--to", "bob@recipient.test", "--chain")
     said = user(command, *common, "bravo,alpha", *text)
     assert (said.status, said.out) == (2, b"")
@@ -216,7 +226,7 @@ def test_a_key_that_is_no_good_is_named_before_anything_is_made(
 
 
 def test_phrases_are_kept_where_only_the_user_reads_them(user: User) -> None:
-    said = user("block", "--directory", "directory.json", "--to", "a@b.test", "--encrypt")
+    said = user("block", "--directory", "directory.json", "--to", "a@b.test")
     (file,) = (user.home / "share" / "remailer" / "blocks").iterdir()
     assert said.err == f"remailer open needs {file}\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

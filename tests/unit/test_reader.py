@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pysequoia
 import pytest
-from remailers import NAMES, directory
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from remailers import NAMES, carry, directory
 
 from remailer.client import kept, reader, reply_block
 from remailer.client.kept import Kept
@@ -44,6 +46,31 @@ def block() -> Kept:
 @pytest.fixture(scope="module")
 def body(block: Kept) -> bytes:
     return layers(list(reversed(block.phrases)), TEXT)
+
+
+def test_an_answer_by_an_encrypted_block_is_sealed_anew_by_each_hop_and_read(
+    tmp_path: Path,
+) -> None:
+    rng = random.Random(1)
+    phrases = reply_block.phrases(3, rng)
+    made = reply_block.make(directory(), ["echo", "alpha", "delta"], ALICE, "re", phrases)
+    path, ((to, mail),) = carry(reply_block.answer(made, TEXT))
+    assert (path, to) == (["echo", "alpha", "delta"], ALICE)
+    assert "Grüße".encode() not in mail
+    file = kept.keep(tmp_path / "block", phrases, rng)
+    assert reader.read(mail, kept.kept(file)) == (Kept(file, tuple(reversed(phrases))), TEXT)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True),
+    st.binary(max_size=60).map(lambda raw: raw.hex().encode() + b"\r\n"),
+)
+def test_any_answer_by_any_encrypted_block_is_read(hops: list[str], text: bytes) -> None:
+    phrases = reply_block.phrases(len(hops), random.Random(1))
+    made = reply_block.make(directory(), hops, ALICE, "", phrases)
+    _, ((_, mail),) = carry(reply_block.answer(made, text))
+    assert reader.read(mail, [Kept(Path("b"), tuple(reversed(phrases)))])[1] == text
 
 
 def test_a_mail_is_read_in_every_form_that_mail_programs_give_it(body: bytes, block: Kept) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from docker.models.containers import Container
@@ -25,16 +27,55 @@ def user(web: Web) -> Iterator[Container]:
 
 def test_the_page_works_with_real_gpg_and_swaks(web: Web, user: Container) -> None:
     with Mailboxes(web) as mailboxes:
-        in_shell(user, "\n".join(page_blocks()))
-        mail, answer = arrive(
+        in_shell(user, "\n".join(page_blocks()), TMPDIR=HOME)
+        mail, answer, sealed = arrive(
             mailboxes,
             b"Sent by hand over two remailers.\r\n",
             b"Answered by hand, to nobody I know.\r\n",
+            b"Subject: a sealed answer",
         )
     assert b"Subject: by hand\r\n" in mail
     assert b"alice" not in mail
     assert b"Subject: an answer\r\n" in answer
     assert b"To: alice@sender.test\r\n" in answer
+    assert b"Answered" not in sealed
+    put_file(user, HOME, "answer.txt", sealed, 0o600)
+    (opening,) = page_blocks("sh open")
+    said = in_shell(user, f"cd tmp.*; cp ../answer.txt .; {opening} cat text.txt")
+    assert said == b"Answered by hand, and sealed twice.\r\n"
+
+
+def remailer(*args: str, given: bytes = b"", home: Path) -> bytes:
+    """What the command prints to a user who keeps his blocks there."""
+    return subprocess.run(
+        [sys.executable, "-m", "remailer", *args],
+        input=given, capture_output=True, check=True,
+        env=os.environ | {"XDG_DATA_HOME": str(home)},
+    ).stdout  # fmt: skip
+
+
+def test_an_answer_by_a_sealing_block_is_opened(web: Web, tmp_path: Path) -> None:
+    directory = str(web.state / "directory.json")
+    (tmp_path / "block").write_bytes(
+        remailer(
+            "block", "--directory", directory, "--to", "alice@sender.test", "--subject", "sealed",
+            home=tmp_path,
+        )
+    )  # fmt: skip
+    (tmp_path / "password").write_text(web.passwords["bob@recipient.test"])
+    host = next(host for host in web.topology.mailhosts if host.domain == "recipient.test")
+    text = "Grüße\r\n**\r\nfrom Bob\r\n".encode()
+    with Mailboxes(web) as mailboxes:
+        remailer(
+            "answer", str(tmp_path / "block"), "-", "--from", "bob@recipient.test",
+            "--server", "{}:{}".format(*web.published(host.name, 587)),
+            "--user", "bob@recipient.test", "--password-file", str(tmp_path / "password"),
+            given=text, home=tmp_path,
+        )  # fmt: skip
+        (mail,) = arrive(mailboxes, b"Subject: sealed")
+    assert b"To: alice@sender.test\r\n" in mail
+    assert b"Bob" not in mail
+    assert remailer("open", "-", given=mail, home=tmp_path) == text
 
 
 def test_the_line_that_make_up_prints_works(web: Web, user: Container) -> None:

@@ -55,17 +55,19 @@ def in_shell(container: Container, script: str, **variables: str) -> bytes:
     return bytes(said)
 
 
-def page_blocks() -> list[str]:
-    """The commands of docs/by-hand.md, in order."""
-    return re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+def page_blocks(kind: str = "sh") -> list[str]:
+    """The commands of docs/by-hand.md, in order; `sh open` are those for a mail that arrived."""
+    return re.findall(rf"^```{kind}\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 
 
-def arrive(mailboxes: Mailboxes, *bodies: bytes, within: float = 30) -> list[bytes]:
-    """The mails with these bodies, as soon as all are in somebody's mailbox."""
+def arrive(mailboxes: Mailboxes, *marks: bytes, within: float = 30) -> list[bytes]:
+    """The mails with these bodies or header lines, as soon as all are in somebody's mailbox."""
     deadline = time.monotonic() + within
     found: dict[bytes, bytes] = {}
-    while set(bodies) - set(found):
-        assert time.monotonic() < deadline, f"of {bodies} only {list(found)} arrived"
-        found |= {body_of(mail): mail for mail in mailboxes.new()}
+    while set(marks) - set(found):
+        assert time.monotonic() < deadline, f"of {marks} only {set(marks) & set(found)} arrived"
+        for mail in mailboxes.new():
+            header = mail.partition(b"\r\n\r\n")[0].split(b"\r\n")
+            found |= dict.fromkeys([body_of(mail), *header], mail)
         time.sleep(0.2)
-    return [found[body] for body in bodies]
+    return [found[mark] for mark in marks]
