@@ -168,10 +168,11 @@ class Node:
             due = time.time() + one.latent + self._pool.delay(self._rng)
             until = int(due // DAY) + GIVE_UP_DAYS
             leaving.append(Leaving(one.recipient, one.mail, due, until))
-        self._schedule(await self._spool.replace(id_, leaving))
+        uses = [one.use for one in outgoing]
+        self._schedule(await self._spool.replace(id_, leaving, uses))
 
     async def _forget_always(self) -> None:
-        """At every midnight (UTC), forget the transfer IDs that are old enough."""
+        """At every midnight (UTC), forget the transfer IDs that are old enough, and all uses."""
         while True:
             await asyncio.sleep(DAY - time.time() % DAY + 1)
             with contextlib.suppress(Exception):

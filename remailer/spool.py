@@ -15,11 +15,15 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from remailer.commits import Commits
 from remailer.errors import SetupError
+from remailer.limits import Use
 from remailer.seal import Arrived, Corrupt, Leaving, Sealer, derive, size_class
+from remailer.used import SCHEMA as USED_SCHEMA
+from remailer.used import Used
 
 DAY = 86_400
 """Seconds of an epoch, in which transfer IDs are remembered."""
@@ -32,7 +36,8 @@ RESERVE = 32 << 20
 that there is always room to delete, which needs some, too (the log, and zeros over the row)."""
 
 # The locking mode comes first: whatever reads a file in WAL mode before makes a -shm beside it.
-_SCHEMA = """
+_SCHEMA = (
+    """
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
@@ -44,6 +49,8 @@ CREATE TABLE IF NOT EXISTS transfer (
     epoch INTEGER, tag BLOB, PRIMARY KEY (epoch, tag)
 ) WITHOUT ROWID;
 """
+    + USED_SCHEMA
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class Spool:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._sealer = Sealer(secret)
+        self._used = Used(secret)
         self._secret = secret
         self._clock = clock
         self._commits = Commits(db, folder)
@@ -101,16 +109,22 @@ class Spool:
         id_: bytes | None = await self._commits.do(work, _room(mail), RESERVE)
         return id_
 
-    async def replace(self, old: bytes, entries: Sequence[Leaving]) -> list[Ticket]:
+    async def replace(
+        self, old: bytes, entries: Sequence[Leaving], uses: Sequence[Use | None] = ()
+    ) -> list[Ticket]:
         """Put what a mail became in its place, in one transaction; if it is gone, nothing.
 
-        Raises SpoolFull.
+        `uses`: what has to be counted before each of them may go, if anything; those that were used
+        too often are left out. Raises SpoolFull.
         """
 
         def work(db: sqlite3.Connection) -> list[Ticket]:
             if not db.execute("DELETE FROM spool WHERE id = ?", (old,)).rowcount:
                 return []
-            return [_ticket(self._insert(db, entry), entry) for entry in entries]
+            today = int(self._clock() // DAY)
+            may = {use: self._used.count(db, today, use) for use in {*uses} if use}
+            going = [entry for entry, use in zip_longest(entries, uses) if not use or may[use]]
+            return [_ticket(self._insert(db, entry), entry) for entry in going]
 
         room = sum(_room(entry.mail) for entry in entries)
         tickets: list[Ticket] = await self._commits.do(work, room, RESERVE // 2 if entries else 0)
@@ -154,11 +168,15 @@ class Spool:
         return found
 
     async def expire(self) -> None:
-        """Drop the transfer IDs of epochs that ended over REMEMBERED_DAYS ago. Raises SpoolFull."""
-        oldest = int(self._clock() // DAY) - REMEMBERED_DAYS
-        await self._commits.do(
-            lambda db: db.execute("DELETE FROM transfer WHERE epoch < ?", (oldest,)) and None
-        )
+        """Drop the transfer IDs of epochs that ended over REMEMBERED_DAYS ago, and the uses of any
+        day but today. Raises SpoolFull."""
+        today = int(self._clock() // DAY)
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM transfer WHERE epoch < ?", (today - REMEMBERED_DAYS,))
+            self._used.begin(db, today)
+
+        await self._commits.do(work)
 
     def close(self) -> None:
         """Finish what is waiting, empty the write-ahead log and close the file."""

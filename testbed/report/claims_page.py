@@ -87,6 +87,13 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
         "and hands in another mail with it first has taken the mail's place.",
     ),
     (
+        "Uses of reply blocks",
+        "For `Max-Count` a node counts, until midnight, how often a PGP message was used: in a "
+        "table of fixed size, sealed under the node's secret, without addresses or times. K, who "
+        "has kept such a message and gets node and secret on that day, learns how often it was "
+        "used there.",
+    ),
+    (
         "The machine that runs Docker",
         "A node reaches no other network, but some engines let it reach the machine's own "
         "addresses. What listens there is not the web's, and is not looked at.",

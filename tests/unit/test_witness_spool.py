@@ -26,6 +26,11 @@ SCHEMA = """
 PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA secure_delete = ON;
 CREATE TABLE spool (id BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE transfer (epoch INTEGER, tag BLOB, PRIMARY KEY (epoch, tag)) WITHOUT ROWID;
+CREATE TABLE used (
+    epoch INTEGER, slot INTEGER, sealed BLOB, PRIMARY KEY (epoch, slot)
+) WITHOUT ROWID;
+WITH RECURSIVE slot(n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM slot WHERE n < 63)
+INSERT INTO used SELECT 20000, n, randomblob(4096) FROM slot;
 """
 TASK = {
     "prefix": RUN.prefix, "token": TOKEN.prefix, "words": ["sender.test", "Subject:"],
@@ -106,6 +111,9 @@ def test_random_pieces_are_far_below_the_threshold() -> None:
     [
         ("", ""),
         ("CREATE TABLE mail_log (time, size, peer)", "table mail_log"),
+        ("DELETE FROM used WHERE slot = 7", "table used has 63 rows of 1 days"),
+        ("UPDATE used SET epoch = 19999 WHERE slot = 7", "table used has 64 rows of 2 days"),
+        ("UPDATE used SET sealed = zeroblob(4096) WHERE slot = 7", "table used, slot 7: byte 0"),
         ("CREATE INDEX log ON spool (sealed)", "index log"),
         ("ALTER TABLE spool ADD COLUMN peer", "columns of no spool: peer"),
         ("INSERT INTO transfer VALUES (1764021600, randomblob(16))", "1 rows of table transfer"),

@@ -17,15 +17,25 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-COLUMNS = {"spool": ("id", "sealed"), "transfer": ("epoch", "tag")}
+COLUMNS = {
+    "spool": ("id", "sealed"),
+    "transfer": ("epoch", "tag"),
+    "used": ("epoch", "slot", "sealed"),
+}
 """All that a spool has: its tables and their columns."""
 
 RULES = {
     "spool": "typeof(id) = 'blob' AND length(id) = 16 AND typeof(sealed) = 'blob'",
     "transfer": "typeof(epoch) = 'integer' AND epoch BETWEEN 0 AND 99999 "
     "AND typeof(tag) = 'blob' AND length(tag) = 16",
+    "used": "typeof(epoch) = 'integer' AND epoch BETWEEN 0 AND 99999 "
+    "AND typeof(slot) = 'integer' AND slot BETWEEN 0 AND 63 "
+    "AND typeof(sealed) = 'blob' AND length(sealed) = 4096",
 }
 """What each of their rows is: a time in seconds, say, is no day."""
+
+USED_ROWS = 64
+"""Rows of the table `used`, of one day, or none: whether they are used doesn't show."""
 
 PIECE = 4096
 """Bytes whose values are counted together; every row is a multiple of it."""
@@ -115,10 +125,23 @@ def foreign(image: bytes) -> list[str]:
                 query = f"SELECT count(*) FROM {table} WHERE NOT ifnull({RULES[table]}, 0)"
                 if count := db.execute(query).fetchone()[0]:
                     found.append(f"{count} rows of table {table} are of another form")
+        found += _used(db)
         for setting in ("user_version", "application_id"):
             if value := db.execute(f"PRAGMA {setting}").fetchone()[0]:
                 found.append(f"{setting} is {value}")
         return found
+
+
+def _used(db: sqlite3.Connection) -> Iterator[str]:
+    """What is wrong with the memory of uses: it is of fixed size, and random to look at."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'used'").fetchone():
+        return
+    count, days = db.execute("SELECT count(*), count(DISTINCT epoch) FROM used").fetchone()
+    if count not in (0, USED_ROWS) or days > 1:
+        yield f"table used has {count} rows of {days} days"
+    for slot, sealed in db.execute("SELECT slot, sealed FROM used").fetchall():
+        if why := readable(_bytes(sealed)):
+            yield f"table used, slot {slot}: {why}"
 
 
 def outside(image: bytes) -> list[str]:
