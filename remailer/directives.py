@@ -36,6 +36,8 @@ _NOT_TAKEN = frozenset(
 _NOT_TAKEN_PREFIXES = ("resent-", "dkim-", "arc-")
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
+_THREAD = re.compile(rb"(?:in-reply-to|references)[ \t]*:", re.IGNORECASE)
+_MESSAGE_ID = re.compile(rb"<[^<>\s]+>[ \t]*")
 _BLANK_LINES = re.compile(rb"(?:[ \t]*\r\n)*")
 _PRINTABLE = re.compile(rb"[\t -~]*")
 
@@ -108,6 +110,9 @@ def _block(text: bytes) -> tuple[list[Field], bytes]:
             found[-1].append(line)
         elif _FIELD.fullmatch(line):
             found.append([line])
+        elif found and _THREAD.match(found[-1][0]) and _MESSAGE_ID.fullmatch(line):
+            # Broken by hand, without the blank: Mixmaster's help text itself does it.
+            found[-1].append(b" " + line)
         else:
             break
         at = after
