@@ -102,7 +102,7 @@ def up() -> None:
             with progress.phase("images") as phase:
                 built = Images(docker, CACHE).ensure(progress=phase.note)
             web.up(built, progress.phase, ports=ports)
-            with progress.phase("health, as Docker sees it"):
+            with progress.phase("health"):
                 web.wait_until_healthy()
     _tell(web)
 
