@@ -21,6 +21,7 @@ USAGE = 2
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
 KeysOption = Annotated[Path, typer.Option("--keys", help="folder of the node's own keys")]
+_RATE = "connections and 64 KiB parts of mail that port 25 takes from one address a minute"
 SpoolOption = Annotated[Path, typer.Option("--spool", help="folder for mail in transit")]
 
 
@@ -72,12 +73,18 @@ def run(
     keys: KeysOption = KEYS,
     spool: SpoolOption = SPOOL,
     directory: DirectoryOption = DIRECTORY,
+    rate: Annotated[int, typer.Option(help=_RATE, min=1)] = 600,
+    certificate: Annotated[Path | None, typer.Option(help="of port 25's STARTTLS, PEM")] = None,
+    certificate_key: Annotated[Path | None, typer.Option(help="its key, PEM")] = None,
 ) -> None:
     """Be a remailer: one line on stdout when ready, then silence."""
     from remailer.node import Place
     from remailer.run import run as live
 
-    live(keys, directory, Place(spool, resolver), pool)
+    if (certificate is None) != (certificate_key is None):
+        raise RemailerError("give --certificate and --certificate-key, or neither")
+    shown = (certificate, certificate_key) if certificate and certificate_key else None
+    live(keys, directory, Place(spool, resolver, rate=rate, certificate=shown), pool)
 
 
 @app.command()

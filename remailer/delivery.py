@@ -13,6 +13,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from remailer.errors import SpoolFull
@@ -21,10 +22,10 @@ from remailer.link.smtp import Conversation, Outcome
 from remailer.seal import Leaving
 from remailer.spool import DAY, Spool, Ticket
 
-FIRST_RETRY, LONGEST_RETRY = 1.0, 300.0
-"""Seconds between attempts: doubled each time, with jitter."""
-CONNECT_SECONDS = 60.0
+CONNECT_SECONDS = 600.0
 """For all of a destination's hosts together: looking them up, connecting, greeting."""
+SCARCE_SECONDS = 60.0
+"""The same, while half of the conversations that may be held are."""
 LINGER_SECONDS = 2.0
 """How long a conversation waits for more mail before it says QUIT."""
 CONVERSATION_SECONDS = 300.0
@@ -37,10 +38,28 @@ MOST_OPEN = 64
 Connect = Callable[[], Awaitable[Conversation]]
 
 
-def back_off(failures: int, rng: random.Random) -> float:
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between attempts: doubled each time up to the longest, less up to half at random."""
+
+    unreachable: float = 1.0
+    """The first wait when a destination can't be talked to."""
+    put_off: float = 1.0
+    """The first wait for a mail that got 4xx."""
+    longest: float = 300.0
+
+
+PEERS = Pace()
+HOSTS = Pace(put_off=30.0, longest=1800.0)
+"""A host that greylists wants five minutes or so between attempts; one that is down for days is
+asked twice an hour (RFC 5321, 4.5.4.1)."""
+
+
+def back_off(
+    failures: int, rng: random.Random, first: float = 1.0, longest: float = 300.0
+) -> float:
     """Seconds until the next attempt, after so many failed ones."""
-    longest = min(LONGEST_RETRY, FIRST_RETRY * 2.0 ** min(failures - 1, 20))
-    return longest * rng.uniform(0.5, 1.0)
+    return min(longest, first * 2.0 ** min(failures - 1, 20)) * rng.uniform(0.5, 1.0)
 
 
 class Deliveries:
@@ -51,11 +70,13 @@ class Deliveries:
         spool: Spool,
         route: Callable[[str], Connect],
         rng: random.Random,
+        pace: Pace,
         most: int = MOST_OPEN,
     ) -> None:
         """`route`: how to begin a conversation for a mail domain; `most`: how many at a time."""
         self.spool = spool
         self.rng = rng
+        self.pace = pace
         self.slots = asyncio.Semaphore(most)
         self.conversations = 0
         self._most = most
@@ -105,8 +126,8 @@ class Deliveries:
     def defer(self, ticket: Ticket) -> None:
         """Try this one again later."""
         failures = self._failures[ticket.id] = self._failures.get(ticket.id, 0) + 1
-        due = time.time() + back_off(failures, self.rng)
-        self.schedule([Ticket(ticket.id, ticket.domain, due, ticket.until)])
+        wait = back_off(failures, self.rng, self.pace.put_off, self.pace.longest)
+        self.schedule([Ticket(ticket.id, ticket.domain, time.time() + wait, ticket.until)])
 
     def done(self, ticket: Ticket) -> None:
         """This one is no longer ours."""
@@ -172,7 +193,8 @@ class _Destination:
     async def _converse(self) -> None:
         try:
             async with self._all.slots:
-                async with asyncio.timeout(CONNECT_SECONDS):
+                patience = SCARCE_SECONDS if self._all.scarce else CONNECT_SECONDS
+                async with asyncio.timeout(patience):
                     conversation = await self._connect()
                 await self._hand_over(conversation)
             self._failures = 0
@@ -194,7 +216,8 @@ class _Destination:
         if not self._resting:
             self._failures += 1
             self._resting = True
-            wait = back_off(self._failures, self._all.rng)
+            pace = self._all.pace
+            wait = back_off(self._failures, self._all.rng, pace.unreachable, pace.longest)
             asyncio.get_running_loop().call_later(wait, self._rested)
 
     def _rested(self) -> None:

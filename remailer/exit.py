@@ -11,10 +11,13 @@ import random
 import dns.name
 
 from remailer.errors import RemailerError
-from remailer.link.smtp import Conversation, Unreachable
+from remailer.link.smtp import CONNECT_SECONDS, Conversation, Unreachable
 from remailer.resolver import NoSuchName, Resolver, domain_name
+from remailer.starttls import client_context
 
 SMTP_PORT = 25
+GREETING_SECONDS = 300.0
+"""How long the last host that is left may take to greet (RFC 5321, 4.5.3.2.1)."""
 MOST_HOSTS = 8
 """Mail exchangers that are tried before the destination counts as unreachable."""
 MOST_ADDRESSES = 4
@@ -41,6 +44,7 @@ class Exit:
         self._resolver = resolver
         self._rng = rng
         self._port = port
+        self._tls = client_context()
 
     async def connect(self, domain: str) -> Conversation:
         """Greet a mail host of that domain, in the order of its MX records.
@@ -48,19 +52,36 @@ class Exit:
         Raises Unreachable (try again later) or Undeliverable.
         """
         last: RemailerError = Undeliverable(f"{domain}: no mail host has an address")
-        for exchanger in await self.exchangers(domain):
+        exchangers = await self.exchangers(domain)
+        for exchanger in exchangers:
             try:
                 addresses = (await self._resolver.addresses(exchanger))[:MOST_ADDRESSES]
             except Unreachable as error:
                 last = error
                 continue
             for address in addresses:
+                # Some hosts keep strangers waiting; but while there is another, that one is asked.
+                only = exchanger == exchangers[-1] and address == addresses[-1]
                 try:
-                    conversation = await Conversation.begin(address, self._port, self._domain)
-                    return await conversation.greet()
+                    return await self._greet(address, GREETING_SECONDS if only else CONNECT_SECONDS)
                 except Unreachable as error:
                     last = error
         raise last
+
+    async def _greet(self, address: str, patience: float) -> Conversation:
+        """In TLS if the host offers it and it works, else in clear (RFC 7435)."""
+
+        async def begin() -> Conversation:
+            begun = await Conversation.begin(address, self._port, self._domain, patience=patience)
+            return await begun.greet()
+
+        conversation = await begin()
+        if not conversation.offers_tls:
+            return conversation
+        try:
+            return await conversation.secure(self._tls)
+        except Unreachable:
+            return await begin()
 
     async def exchangers(self, domain: str) -> list[dns.name.Name]:
         """Names of the domain's mail hosts, best first, equals in random order (RFC 5321, 5.1)."""

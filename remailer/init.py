@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pydantic import ValidationError
@@ -61,6 +61,18 @@ def make(folder: Path, identity: Identity) -> Peer:
 def link_pair(domain: str, now: datetime, days: int = CERTIFICATE_DAYS) -> tuple[str, str]:
     """An RSA key and its self-signed certificate, PEM, valid from `now`'s midnight for `days`."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=LINK_KEY_BITS)
+    return pem(key), self_signed(key, domain, now, days)
+
+
+def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    """A private key, not encrypted."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def self_signed(
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, domain: str, now: datetime, days: int
+) -> str:
+    """A certificate of that key for both sides of a connection, PEM."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     both_sides = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -79,8 +91,7 @@ def link_pair(domain: str, now: datetime, days: int = CERTIFICATE_DAYS) -> tuple
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .sign(key, hashes.SHA256())
     )
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return pem.decode(), certificate.public_bytes(Encoding.PEM).decode()
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 def _write(folder: Path, contents: Mapping[str, bytes]) -> None:

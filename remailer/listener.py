@@ -5,8 +5,8 @@ its address, nor what it calls itself, nor the envelope sender, which is read an
 
 aiosmtpd does the talking. What of it is not for us is replaced here: its end of data (lone CR or
 LF, endless lines and endless mails are ours to judge), its address parser, VRFY and HELP, which
-repeat what they are told, AUTH and STARTTLS, its one time-out, and replies that describe an
-exception. It logs peers and addresses at every step: `silence` sees to that.
+repeat what they are told, AUTH, its one time-out, and replies that describe an exception. It logs
+peers and addresses at every step: `silence` sees to that.
 """
 
 from __future__ import annotations
@@ -15,56 +15,38 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from ipaddress import ip_address
+from dataclasses import dataclass
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 
+from remailer.clean import refusal
 from remailer.errors import SpoolFull
+from remailer.gate import Gate, origin
 from remailer.message import MAX_MAIL
+from remailer.starttls import HANDSHAKE_SECONDS, HostKey
 
-MAX_CONNECTIONS = 100
-MAX_STRANGERS = 80
-"""Connections to port 25 at a time; the rest of MAX_CONNECTIONS is kept for the link port."""
-MAX_OF_ONE = 20
-"""Connections from one address at a time: what Postfix has with one destination at most."""
 IDLE_SECONDS = 60.0
 CONNECTION_SECONDS = 600.0
-MAX_LINE = 998
-"""Bytes of a line without its CRLF (RFC 5321, 4.5.3.1.6)."""
+MAX_ERRORS = 20
+"""Replies of 4xx and 5xx on one connection, then it is cut; what Postfix has."""
+MAX_IDLE_REPLIES = 200
+"""Replies since the last mail that was taken (or the connection), then it is cut: a mail to a
+hundred recipients (RFC 5321, 4.5.3.1.8) has some hundred."""
+MAX_RECIPIENTS = 100
 LOCAL_PARTS = ("remailer", "postmaster", "abuse")
 """Mail to the last two is accepted (RFC 5321, 4.5.1; RFC 2142) and read like any other."""
 
-_COMMANDS = ("HELO", "EHLO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "VRFY", "HELP")
+_COMMANDS = frozenset(
+    ["HELO", "EHLO", "STARTTLS", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "VRFY", "HELP"]
+)
 _CHUNK = 65_536
 _END = b"\r\n.\r\n"
 _MOST_DATA = MAX_MAIL + MAX_MAIL // 2
 """Bytes of DATA that are kept: doubled dots count too, at most one in four bytes."""
-_LINES = re.compile(rb"(?:[^\n]{0,%d}+\n)*+" % (MAX_LINE + 1))
-"""Possessive, so that no input takes more than linear time."""
 _PATH = re.compile(r"<(?:@[^<>\s:]+:)?((?:\"(?:[^\"\\]|\\.)*\"|[^<>\s\"@]+)(?:@[^<>\s]+)?|)>(.*)")
 
 Accept = Callable[[bytes], Awaitable[None]]
 """Makes a mail durable; raises SpoolFull."""
-
-
-@dataclass
-class Gate:
-    """How many connections are open, of how many, and of how many from one address."""
-
-    most: int
-    of_one: int = MAX_OF_ONE
-    open: dict[Door, bytes] = field(default_factory=dict)
-    """Whom each comes from, for as long as it is open (a transport that closes forgets it)."""
-
-    def full_for(self, origin: bytes) -> bool:
-        """Whether a connection from there is one too many."""
-        return len(self.open) >= self.most or list(self.open.values()).count(origin) >= self.of_one
-
-    def close(self) -> None:
-        """Hang up on everybody."""
-        for door in tuple(self.open):
-            door.abort()
 
 
 @dataclass(frozen=True)
@@ -79,7 +61,8 @@ class Desk:
     ) -> list[str]:
         """What we can do; what the client calls itself is not kept."""
         session.host_name = "-"
-        return [f"250-{self.domain}", "250-8BITMIME", f"250 SIZE {MAX_MAIL}"]
+        tls = ["250-STARTTLS"] if door.offers_tls else []
+        return [f"250-{self.domain}", *tls, "250-8BITMIME", f"250 SIZE {MAX_MAIL}"]
 
     async def handle_HELO(self, door: Door, session: Session, envelope: Envelope, name: str) -> str:
         """The same for old clients."""
@@ -89,7 +72,9 @@ class Desk:
     async def handle_MAIL(
         self, door: Door, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Anybody may send; who it is is not kept."""
+        """Anybody may send, but not endlessly; who it is is not kept."""
+        if door.gate.spent(door):
+            return "450 4.7.1 Too much from your address: try again in a minute"
         envelope.mail_from = "-"
         return "250 2.1.0 OK"
 
@@ -104,7 +89,9 @@ class Desk:
             return "550 5.7.1 Relaying denied"
         if local.lower() not in LOCAL_PARTS:
             return "550 5.1.1 No such address here"
-        envelope.rcpt_tos = ["-"]
+        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
+            return "452 4.5.3 Too many recipients"
+        envelope.rcpt_tos.append("-")
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, door: Door, session: Session, envelope: Envelope) -> str:
@@ -129,8 +116,13 @@ class Door(SMTP):
     line_length_limit = _CHUNK
 
     def __init__(
-        self, desk: Desk, gate: Gate, admit: Callable[[asyncio.BaseTransport], bool]
+        self,
+        desk: Desk,
+        gate: Gate,
+        admit: Callable[[asyncio.BaseTransport], bool],
+        host_key: HostKey | None = None,
     ) -> None:
+        """`host_key`: what STARTTLS shows; without one it isn't there."""
         # aiosmtpd shares this table between all connections; ours is the connection's own.
         self.command_size_limits = defaultdict(lambda: self.command_size_limit)
         super().__init__(
@@ -142,7 +134,9 @@ class Door(SMTP):
             loop=asyncio.get_running_loop(),
         )
         self._smtp_methods = {name: self._smtp_methods[name] for name in _COMMANDS}
-        self._gate = gate
+        self._host_key = host_key
+        self.gate = gate
+        self._errors = self._replies = 0
         self._admit = admit
         self._in_data = False
         self._end_of_time: asyncio.TimerHandle | None = None
@@ -150,36 +144,41 @@ class Door(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or hang up: not a peer's, or one too many."""
         assert isinstance(transport, asyncio.Transport)
-        if not self._admit(transport):
+        if self in self.gate.open:
+            self._greet(transport)  # now in TLS: aiosmtpd forgets all that was said in clear
+        elif not self._admit(transport):
             transport.abort()
-        elif self._gate.full_for(origin := _origin(transport)):
-            transport.write(b"421 4.3.2 Too many connections\r\n")
+        elif no := self.gate.refusal(origin(transport)):
+            transport.write(no.encode() + b"\r\n")
             transport.close()
         else:
-            self._gate.open[self] = origin
+            self.gate.open[self] = origin(transport)
             self._end_of_time = self.loop.call_later(CONNECTION_SECONDS, self.abort)
-            super().connection_made(transport)
-            if self.session is not None:
-                self.session.peer = None
+            self._greet(transport)
+
+    def _greet(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        if self.session is not None:
+            self.session.peer = None
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget the connection."""
-        if self in self._gate.open:
-            del self._gate.open[self]
+        if self in self.gate.open:
+            del self.gate.open[self]
             if self._end_of_time:
                 self._end_of_time.cancel()
             super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a mail keep the connection alive; bytes of half a command don't."""
-        if self in self._gate.open:
+        if self in self.gate.open:
             if self._in_data:
                 self._reset_timeout()
             super().data_received(data)
 
     def eof_received(self) -> bool | None:
         """The client has nothing more to say."""
-        return bool(super().eof_received()) if self in self._gate.open else None
+        return bool(super().eof_received()) if self in self.gate.open else None
 
     def abort(self) -> None:
         """Hang up at once, also on those who don't read."""
@@ -196,6 +195,43 @@ class Door(SMTP):
         """`<address> parameters`; the empty address is `<>`, (None, None) is a syntax error."""
         found = _PATH.fullmatch(arg.strip())
         return (found[1] or "<>", found[2].strip()) if found else (None, None)
+
+    async def push(self, status: str) -> None:  # type: ignore[override]  # ours are all text
+        """Reply; who gets errors only, or talks on and on without a mail, is cut."""
+        await super().push(status)
+        if status[3:4] != "-":
+            self._replies += 1
+            self._errors += status[0] in "45"
+            if self._errors >= MAX_ERRORS or self._replies >= MAX_IDLE_REPLIES:
+                self._errors = self._replies = 0
+                await super().push("421 4.7.0 Too many errors, or too much talk")
+                if self.transport is not None:
+                    self.transport.close()
+
+    @property
+    def offers_tls(self) -> bool:
+        """Whether STARTTLS can be said now."""
+        return self._host_key is not None and self.session is not None and self.session.ssl is None
+
+    async def smtp_STARTTLS(self, arg: str | None) -> None:
+        """Go on in TLS (RFC 3207), as if just connected: what came in clear behind is dropped."""
+        if self._host_key is None or not self.offers_tls:
+            await self.push("502 5.5.1 No STARTTLS here, or no more")
+        elif arg:
+            await self.push("501 5.5.4 Syntax: STARTTLS")
+        else:
+            try:
+                self.tls_context = self._host_key.context()
+            except OSError:  # ssl.SSLError is one
+                await self.push("454 4.7.0 TLS not available")
+                return
+            try:
+                async with asyncio.timeout(HANDSHAKE_SECONDS):
+                    await super().smtp_STARTTLS(None)
+            except TimeoutError:
+                raise TLSSetupException from None
+            if self.offers_tls:  # the line broke: nobody else tells us
+                raise TLSSetupException
 
     async def smtp_VRFY(self, arg: str) -> None:
         """Tell nothing (RFC 5321, 7.3)."""
@@ -219,14 +255,18 @@ class Door(SMTP):
             data = await self._read_data()
             self._in_data = False
             self.envelope = Envelope()
+            size = _MOST_DATA if data is None else len(data)
             mail = None if data is None else data[:-3].replace(b"\r\n.", b"\r\n")[2:]
             del data
-            refusal = _refusal(mail)
-            if refusal is None:
+            refused = refusal(mail)
+            if refused is None:
                 envelope.content = mail
                 del mail
-                refusal = await self.event_handler.handle_DATA(self, self.session, envelope)
-            await self.push(refusal)
+                refused = await self.event_handler.handle_DATA(self, self.session, envelope)
+                if refused.startswith("2"):
+                    self._replies = 0
+            self.gate.took(self, size)
+            await self.push(refused)
 
     async def _read_data(self) -> bytes | None:
         """All data with its end, after a CRLF of our own, so that every line follows one.
@@ -248,20 +288,3 @@ class Door(SMTP):
             else:
                 parts.append(part)
         return b"".join(parts) if size <= _MOST_DATA else None
-
-
-def _origin(transport: asyncio.BaseTransport) -> bytes:
-    """Whom a connection comes from: the address, of IPv6 the /64, which is one customer's."""
-    peer = transport.get_extra_info("peername")
-    return ip_address(peer[0].partition("%")[0]).packed[:8] if peer else b""
-
-
-def _refusal(mail: bytes | None) -> str | None:
-    """Why a mail can't be taken: byte for byte holds only for clean mail (RFC 5321, 2.3.8)."""
-    if mail is None or len(mail) > MAX_MAIL:
-        return "552 5.3.4 Message too big"
-    if b"\0" in mail or not mail.count(b"\r") == mail.count(b"\n") == mail.count(b"\r\n"):
-        return "554 5.6.0 NUL, or CR and LF apart from each other"
-    if not _LINES.fullmatch(mail):
-        return "554 5.6.0 Line longer than 998 bytes"
-    return None

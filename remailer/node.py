@@ -18,20 +18,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from remailer.delivery import Connect, Deliveries, back_off
+from remailer.delivery import HOSTS, PEERS, Connect, Deliveries, back_off
 from remailer.directory import Directory
 from remailer.errors import SetupError, SpoolFull
 from remailer.exit import SMTP_PORT, Exit
+from remailer.gate import MAX_CONNECTIONS, MAX_STRANGERS, RATE, Gate, Rate
 from remailer.keys import Keys
 from remailer.link import links
 from remailer.link.smtp import listen
-from remailer.listener import MAX_CONNECTIONS, MAX_STRANGERS, Accept, Desk, Door, Gate
+from remailer.listener import Accept, Desk, Door
 from remailer.outgoing import domain_of
 from remailer.peel import Peelers
 from remailer.pool import Pool
 from remailer.resolver import Resolver
 from remailer.seal import Arrived, Leaving
 from remailer.spool import DAY, GIVE_UP_DAYS, Spool, Ticket
+from remailer.starttls import HostKey
 
 PEELING = 8
 """Mails in memory on their way from the spool through the peeling workers and back."""
@@ -49,6 +51,9 @@ class Place:
     port: int = SMTP_PORT
     exit_port: int = SMTP_PORT
     resolver_port: int = 53
+    rate: int = RATE
+    certificate: tuple[Path, Path] | None = None
+    """The operator's own certificate and key for port 25."""
 
 
 class Node:
@@ -72,7 +77,11 @@ class Node:
         self._peelers = Peelers(keys.openpgp, self._entry.address)
         self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
         self._failures: dict[bytes, int] = {}
-        self._gates = (Gate(MAX_STRANGERS), Gate(MAX_CONNECTIONS - MAX_STRANGERS))
+        self._host_key = (
+            HostKey(*place.certificate) if place.certificate else HostKey.make(keys.domain)
+        )
+        self._strangers = Gate(MAX_STRANGERS, rate=Rate(place.rate))
+        self._guests = Gate(MAX_CONNECTIONS - MAX_STRANGERS)
         self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -80,8 +89,10 @@ class Node:
         """Take up what is in the spool, start the workers, open the ports. Raises SetupError."""
         await self._peelers.start()  # first: before there are other threads
         self._spool = Spool.open(self._place.spool / "spool.db", self._keys.secret)
-        self._to_peers = Deliveries(self._spool, self._link_to, self._rng, len(self._peers) * 4)
-        self._to_hosts = Deliveries(self._spool, self._exit_to, self._rng)
+        self._to_peers = Deliveries(
+            self._spool, self._link_to, self._rng, PEERS, len(self._peers) * 4
+        )
+        self._to_hosts = Deliveries(self._spool, self._exit_to, self._rng, HOSTS)
         with contextlib.suppress(SpoolFull):
             await self._spool.expire()  # else at midnight
         try:
@@ -99,15 +110,13 @@ class Node:
         link = self._links[self._entry.speaks]
         self._servers.append(
             await link.open(
-                self._door(self._accept_transfer, self._gates[1]),
+                self._door(self._accept_transfer, self._guests),
                 self._place.host,
                 self._entry.link_port,
             )
         )
-        door = self._door(self._accept, self._gates[0])
-        self._servers.append(
-            await listen(lambda: door(lambda _: True), self._place.host, self._place.port)
-        )
+        door = partial(self._door(self._accept, self._strangers), lambda _: True, self._host_key)
+        self._servers.append(await listen(door, self._place.host, self._place.port))
 
     def _door(self, accept: Accept, gate: Gate) -> partial[Door]:
         return partial(Door, Desk(self._keys.domain, accept), gate)
@@ -116,7 +125,7 @@ class Node:
         """Stop at once; what isn't done is in the spool."""
         for server in self._servers:
             server.close()
-        for gate in self._gates:
+        for gate in (self._strangers, self._guests):
             gate.close()
         # Before the peelers: a worker that is stopped looks like one that dropped its mail.
         for task in self._tasks:

@@ -1,7 +1,8 @@
 """The plain link, and SMTP as a client (RFC 5321) for every link and for the exit.
 
-A conversation says whose mail it is to nobody: the envelope sender is always empty. It never
-upgrades and never falls back; what a link speaks was decided before it was opened.
+A conversation says whose mail it is to nobody: the envelope sender is always empty. On a link it
+never upgrades and never falls back: what a link speaks was decided before it was opened. Only the
+exit asks for STARTTLS.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from remailer.errors import RemailerError, SetupError
 
 CONNECT_SECONDS = 20.0
 """Connection, handshake and greeting of one host: so that the next has its turn, too."""
+HANDSHAKE_SECONDS = 20.0
+"""After STARTTLS."""
 COMMAND_SECONDS = 300.0
 """EHLO, MAIL, RCPT (RFC 5321, 4.5.3.2)."""
 DATA_SECONDS = 600.0
@@ -52,14 +55,19 @@ class Conversation:
 
     @classmethod
     async def begin(
-        cls, host: str, port: int, me: str, tls: ssl.SSLContext | None = None
+        cls,
+        host: str,
+        port: int,
+        me: str,
+        tls: ssl.SSLContext | None = None,
+        patience: float = CONNECT_SECONDS,
     ) -> Conversation:
-        """Connect, and greet as `me`. Raises Unreachable."""
+        """Connect, to greet as `me`. Raises Unreachable, after `patience` seconds of silence."""
         client = aiosmtplib.SMTP(
             hostname=host,
             port=port,
             local_hostname=me,
-            timeout=CONNECT_SECONDS,
+            timeout=patience,
             use_tls=tls is not None,
             tls_context=tls,
             start_tls=False,
@@ -96,6 +104,23 @@ class Conversation:
             raise
         return self
 
+    @property
+    def offers_tls(self) -> bool:
+        """Whether the other side would go on in TLS."""
+        return self._client.supports_extension("starttls")
+
+    async def secure(self, tls: ssl.SSLContext) -> Conversation:
+        """Go on in TLS and greet again (RFC 3207). Raises Unreachable: the line is unfit then."""
+        try:
+            await self._client.starttls(tls_context=tls, timeout=HANDSHAKE_SECONDS)
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            self.close()
+            raise Unreachable(str(error)) from None
+        except BaseException:
+            self.close()
+            raise
+        return await self.greet()
+
     async def send(self, recipient: str, mail: bytes) -> Outcome:
         """Hand over one mail. Raises Unreachable when the line broke: then it may have arrived."""
         if not _RECIPIENT.fullmatch(recipient):
@@ -112,6 +137,9 @@ class Conversation:
     async def _transaction(self, recipient: str, mail: bytes) -> Outcome:
         options = []
         if self._client.supports_extension("size"):
+            most = self._client.esmtp_extensions["size"].strip()
+            if most.isdecimal() and 0 < int(most) < len(mail):
+                return Outcome.REFUSED  # it would be, at MAIL (RFC 1870, 6.1)
             options.append(b"SIZE=%d" % len(mail))
         if not mail.isascii() and self._client.supports_extension("8bitmime"):
             options.append(b"BODY=8BITMIME")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from pysequoia import Cert, encrypt
 
-from remailer.listener import MAX_OF_ONE
+from remailer.gate import MAX_OF_ONE
 from remailer.message import MAX_LAYERS
 from testbed.mailbox import Mailboxes, send
 from testbed.topology import Node

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from remailer import delivery
-from remailer.delivery import Connect, Deliveries, back_off
+from remailer.delivery import HOSTS, PEERS, Connect, Deliveries, Pace, back_off
 from remailer.exit import Undeliverable
 from remailer.link.smtp import Outcome, Unreachable
 from remailer.seal import Leaving
@@ -66,9 +66,9 @@ class Fake:
 class Bench:
     """A spool with deliveries over fake conversations."""
 
-    def __init__(self, folder: Path, fake: Fake, most: int = 64) -> None:
+    def __init__(self, folder: Path, fake: Fake, pace: Pace, most: int = 64) -> None:
         self.spool = Spool.open(folder / "spool.db", b"s" * 32)
-        self.all = Deliveries(self.spool, fake.route, random.Random(1), most)
+        self.all = Deliveries(self.spool, fake.route, random.Random(1), pace, most)
 
     async def put(self, recipient: str, due: float = 0.0, until: int = TODAY) -> Ticket:
         id_ = await self.spool.arrive(b"")
@@ -85,14 +85,9 @@ class Bench:
         self.spool.close()
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "FIRST_RETRY", 0.02)
-
-
 @pytest.fixture
 def bench(tmp_path: Path) -> Callable[..., Bench]:
-    return lambda fake, most=64: Bench(tmp_path, fake, most)
+    return lambda fake, most=64: Bench(tmp_path, fake, Pace(0.02, 0.02), most)
 
 
 async def test_several_mails_in_one_conversation(bench: Callable[..., Bench]) -> None:
@@ -189,12 +184,13 @@ async def test_one_conversation_each_while_they_are_scarce(bench: Callable[..., 
     assert fake.begun == ["x"]
 
 
-async def test_connecting_takes_a_minute_at_most(
-    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("most", "patience"), [(1, "SCARCE_SECONDS"), (64, "CONNECT_SECONDS")])
+async def test_connecting_has_an_end(
+    most: int, patience: str, bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "CONNECT_SECONDS", 0.05)
+    monkeypatch.setattr(delivery, patience, 0.05)
     fake = Fake(x=["hang", None])
-    here = bench(fake)
+    here = bench(fake, most)
     here.all.schedule([await here.put("a@x")])
     await fake.until(1)
     here.close()
@@ -212,9 +208,41 @@ async def test_a_burst_is_worth_more_conversations(bench: Callable[..., Bench]) 
     assert 1 < len(fake.begun) <= delivery.MOST_CONVERSATIONS
 
 
-def test_back_off_doubles_up_to_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "FIRST_RETRY", 1.0)
+@pytest.mark.parametrize(
+    ("first", "longest", "waits"),
+    [
+        (PEERS.unreachable, PEERS.longest, ((1, 1), (2, 2), (3, 4), (9, 256), (10, 300))),
+        (HOSTS.unreachable, HOSTS.longest, ((1, 1), (11, 1024), (12, 1800), (5000, 1800))),
+        (HOSTS.put_off, HOSTS.longest, ((1, 30), (2, 60), (6, 960), (7, 1800), (5000, 1800))),
+    ],
+)
+def test_waits_double_up_to_the_longest(
+    first: float, longest: float, waits: tuple[tuple[int, float], ...]
+) -> None:
     rng = random.Random(1)
-    for failures, longest in ((1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (5000, 300)):
-        delays = [back_off(failures, rng) for _ in range(50)]
-        assert longest / 2 <= min(delays) < max(delays) <= longest
+    for failures, most in waits:
+        delays = [back_off(failures, rng, first, longest) for _ in range(50)]
+        assert most / 2 <= min(delays) < max(delays) <= most
+
+
+def test_greylisting_and_long_trouble_at_an_ordinary_pace() -> None:
+    """Five minutes of greylisting cost at most ten; a day of 4xx is no hammering."""
+    for seed in range(50):
+        rng, at, attempts = random.Random(seed), 0.0, [0.0]
+        while at < 86_400:
+            at += back_off(len(attempts), rng, HOSTS.put_off, HOSTS.longest)
+            attempts.append(at)
+        assert min(time for time in attempts if time >= 300) < 900
+        assert sum(time < 3600 for time in attempts) <= 10
+        assert len(attempts) < 110
+
+
+async def test_put_off_and_unreachable_have_paces_of_their_own(tmp_path: Path) -> None:
+    fake = Fake(later=[Outcome.DEFERRED], down=[Unreachable("no"), None])
+    here = Bench(tmp_path, fake, Pace(unreachable=0.02, put_off=1000.0))
+    here.all.schedule([await here.put("later@x"), await here.put("fine@down")])
+    await fake.until(2)
+    await asyncio.sleep(0.2)
+    here.close()
+    assert sorted(to for to, _ in fake.sent) == ["fine@down", "later@x"]
+    assert sorted(fake.begun) == ["down", "down", "x"]

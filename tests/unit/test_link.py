@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from node_web import directory, free_port, pair, peer, write_pair
 
+from remailer.gate import Gate
 from remailer.link import porch
 from remailer.link.smtp import Conversation, Outcome, SmtpLink, Unreachable
 from remailer.link.tls import TlsLink
-from remailer.listener import Desk, Door, Gate
+from remailer.listener import Desk, Door
 
 ALPHA, BRAVO, STRANGER = pair("alpha"), pair("bravo"), pair("stranger")
 DELIVERED = Outcome.DELIVERED
@@ -237,6 +238,11 @@ async def test_no_recipient_injects_a_command(recipient: str, web: Bravo) -> Non
         ([b"220 x", b"250 x", b"250 ok", b"550 no"], Outcome.REFUSED),
         ([b"220 x", b"500 what", b"250 helo", b"550 no", b"250 ok"], Outcome.REFUSED),
         ([b"220 x", b"250 x", b"250 ok", b"250 ok", b"354 go"], None),
+        ([b"220 x", b"250 x", b"421 busy"], Outcome.DEFERRED),
+        ([b"220 x", b"250 x", b"250 ok", b"421 busy"], Outcome.DEFERRED),
+        ([b"220 x", b"250 x", b"250 ok", b"250 ok", b"354 go", b"421 busy"], Outcome.DEFERRED),
+        ([b"220 x", b"250-x\r\n250 SIZE 10"], Outcome.REFUSED),
+        ([b"220 x", b"250-x\r\n250 SIZE 0", b"250 ok", b"550 no"], Outcome.REFUSED),
         ([b"220 x", b"250 x"], None),
         ([b"421 busy"], None),
         ([b"554 no"], None),

@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 import aiosmtplib
 import pytest
 
-from remailer import listener
+from remailer import gate, listener
 from remailer.errors import SpoolFull
+from remailer.gate import MAX_OF_ONE, Gate, Rate
 from remailer.link.smtp import listen
-from remailer.listener import MAX_OF_ONE, Desk, Door, Gate
+from remailer.listener import Desk, Door
 from remailer.message import MAX_MAIL
 
 DOMAIN = "alpha.remailer.test"
@@ -75,17 +76,17 @@ class Talk:
 
 
 @asynccontextmanager
-async def serving(most: int = 5) -> AsyncIterator[Served]:
+async def serving(most: int = 5, rate: int | None = None) -> AsyncIterator[Served]:
     served = Served()
-    gate = Gate(most)
+    doors = Gate(most, rate=Rate(rate) if rate else None)
     desk = Desk(DOMAIN, served.accept)
-    server = await listen(lambda: Door(desk, gate, lambda _: True), "127.0.0.1", 0)
+    server = await listen(lambda: Door(desk, doors, lambda _: True), "127.0.0.1", 0)
     served.port = server.sockets[0].getsockname()[1]
     try:
         yield served
     finally:
         server.close()
-        gate.close()
+        doors.close()
 
 
 async def test_takes_mail_byte_for_byte() -> None:
@@ -207,7 +208,7 @@ async def test_recipients(recipient: str, reply: str) -> None:
         ("EXPN staff", "500"),
         ("HELP", "214"),
         ("AUTH PLAIN AAAA", "500"),
-        ("STARTTLS", "500"),
+        ("STARTTLS", "502"),
         ("EHLO", "501"),
         ("\xe9", "500"),
         ("NOOP " + "x" * 2000, "500"),
@@ -265,6 +266,72 @@ async def test_one_address_leaves_room_for_others() -> None:
         await talks[0].say("QUIT")
         assert await talks[0].reader.read() == b""
         assert await served.raw()
+
+
+async def test_too_much_of_one_address_keeps_no_other_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "RATE_SECONDS", 0.5)
+    async with serving(most=80, rate=4) as served:
+        flood = await served.at_data()  # the connection costs one
+        assert (await flood.send(b"x" * 70 + b"\r\n.\r\n")).startswith("250")
+        for line in ("MAIL FROM:<>", f"RCPT TO:<{ME}>", "DATA"):
+            await flood.say(line)
+        assert (await flood.send((b"x" * 98 + b"\r\n") * 700 + b".\r\n")).startswith("250")
+        assert (await flood.say("MAIL FROM:<>")).startswith("450 4.7.1")
+        late = Talk(*await asyncio.open_connection("127.0.0.1", served.port))
+        assert (await late.reply()).startswith("421 4.7.1")
+        pair = await asyncio.open_connection("127.0.0.1", served.port, local_addr=("127.0.0.2", 0))
+        other = Talk(*pair)
+        await other.reply()
+        await other.say("HELO x")
+        assert (await other.say("MAIL FROM:<>")).startswith("250")
+        await asyncio.sleep(0.6)
+        assert (await flood.say("MAIL FROM:<>")).startswith("250")
+    assert len(served.mails) == 2
+
+
+async def test_of_addresses_only_counts_are_kept_and_not_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gate, "RATE_SECONDS", 0.1)
+    monkeypatch.setattr(gate, "MOST_COUNTED", 3)
+    rate, addresses = Rate(2), [bytes([192, 0, 2, n]) for n in range(5)]
+    for address in addresses:
+        rate.use(address, 1)
+    assert rate.spent(addresses[4])  # counted together with the fourth
+    assert not rate.spent(addresses[0])
+    assert len(rate._used) == 4
+    assert not any(address.hex() in repr(vars(rate)) for address in addresses)
+    assert not any(repr(address)[2:-1] in repr(vars(rate)) for address in addresses)
+    await asyncio.sleep(0.2)
+    assert (rate._used, rate._key) == ({}, b"")
+
+
+@pytest.mark.parametrize(("line", "most"), [("RCPT TO:<x@y.test>", 20), ("NOOP", 197)])
+async def test_errors_and_talk_have_an_end(line: str, most: int) -> None:
+    async with serving() as served:
+        talk = await served.raw()
+        await talk.say("EHLO x")
+        await talk.say("MAIL FROM:<>")
+        for _ in range(most - 1):
+            assert not (await talk.say(line)).startswith("421")
+        await talk.say(line)
+        assert (await talk.reply()).startswith("421 4.7.0")
+        assert await talk.reader.read() == b""
+        assert await served.raw()
+
+
+async def test_mails_to_a_hundred_recipients_each() -> None:
+    async with serving() as served:
+        talk = await served.raw()
+        await talk.say("EHLO x")
+        for _ in range(3):
+            await talk.say("MAIL FROM:<>")
+            for _ in range(100):
+                assert (await talk.say(f"RCPT TO:<{ME}>")).startswith("250")
+            assert (await talk.say(f"RCPT TO:<{ME}>")).startswith("452 4.5.3")
+            await talk.say("DATA")
+            assert (await talk.send(b"x\r\n.\r\n")).startswith("250")
+    assert len(served.mails) == 3
 
 
 async def test_slow_clients_are_cut_and_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

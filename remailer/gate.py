@@ -1,0 +1,105 @@
+"""The gate: who comes in, how many at a time, and how much from one address in a minute.
+
+The rule: of an address nothing is kept but a count, in memory, under a key that nobody knows; key
+and counts are thrown away together after a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Protocol
+
+MAX_CONNECTIONS = 100
+MAX_STRANGERS = 80
+"""Connections to port 25 at a time; the rest of MAX_CONNECTIONS is kept for the link port."""
+MAX_OF_ONE = 20
+"""Connections from one address at a time: what Postfix has with one destination at most."""
+RATE = 600
+"""Units that one address may use a minute on port 25; a mail host of many users may need more."""
+UNIT = 65_536
+"""Bytes of mail that cost a unit, the last part counting as whole; a connection costs one, too."""
+RATE_SECONDS = 60.0
+MOST_COUNTED = 10_000
+"""Addresses that are counted apart from each other; all further ones are counted as one."""
+
+
+class Visitor(Protocol):
+    """A connection, as the gate sees it."""
+
+    def abort(self) -> None:
+        """Hang up at once."""
+
+
+class Rate:
+    """What each address used of its units in this minute."""
+
+    def __init__(self, most: int) -> None:
+        """`most`: units a minute."""
+        self._most = most
+        self._used: dict[bytes, int] = {}
+        self._key = b""
+
+    def use(self, origin: bytes, units: int) -> None:
+        """Count these."""
+        if not self._used:
+            self._key = secrets.token_bytes(16)
+            asyncio.get_running_loop().call_later(RATE_SECONDS, self._forget)
+        name = self._name(origin)
+        self._used[name] = self._used.get(name, 0) + units
+
+    def spent(self, origin: bytes) -> bool:
+        """Whether that address has none left."""
+        return self._used.get(self._name(origin), 0) >= self._most
+
+    def _name(self, origin: bytes) -> bytes:
+        name = hashlib.blake2b(origin, key=self._key, digest_size=16).digest()
+        return name if name in self._used or len(self._used) < MOST_COUNTED else b"others"
+
+    def _forget(self) -> None:
+        self._used.clear()
+        self._key = b""
+
+
+@dataclass
+class Gate:
+    """How many connections are open, of how many, and of how many from one address."""
+
+    most: int
+    of_one: int = MAX_OF_ONE
+    rate: Rate | None = None
+    open: dict[Visitor, bytes] = field(default_factory=dict)
+    """Whom each comes from, for as long as it is open (a transport that closes forgets it)."""
+
+    def refusal(self, origin: bytes) -> str | None:
+        """Why a connection from there can't be taken; if it can, it is counted."""
+        if len(self.open) >= self.most or list(self.open.values()).count(origin) >= self.of_one:
+            return "421 4.3.2 Too many connections"
+        if self.rate:
+            if self.rate.spent(origin):
+                return "421 4.7.1 Too much from your address: try again in a minute"
+            self.rate.use(origin, 1)
+        return None
+
+    def spent(self, visitor: Visitor) -> bool:
+        """Whether no mail is taken from there for now."""
+        return self.rate is not None and self.rate.spent(self.open.get(visitor, b""))
+
+    def took(self, visitor: Visitor, size: int) -> None:
+        """A mail of `size` bytes came from there."""
+        if self.rate:
+            self.rate.use(self.open.get(visitor, b""), -(-size // UNIT))
+
+    def close(self) -> None:
+        """Hang up on everybody."""
+        for visitor in tuple(self.open):
+            visitor.abort()
+
+
+def origin(transport: asyncio.BaseTransport) -> bytes:
+    """Whom a connection comes from: the address, of IPv6 the /64, which is one customer's."""
+    peer = transport.get_extra_info("peername")
+    return ip_address(peer[0].partition("%")[0]).packed[:8] if peer else b""

@@ -1,0 +1,73 @@
+"""STARTTLS on port 25 (RFC 3207): opportunistic, as RFC 7435 means it.
+
+The rule: TLS if the other side can, clear if not; nobody is verified, and nothing is claimed of it
+but that who only listens reads less. Links have nothing to do with it. Contexts are made by hand:
+ssl.create_default_context would obey SSLKEYLOGFILE.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from remailer.errors import SetupError
+from remailer.init import CERTIFICATE_DAYS, pem, self_signed
+
+HANDSHAKE_SECONDS = 20.0
+
+
+class HostKey:
+    """What port 25 shows: the operator's certificate, or one of its own."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """PEM files; they are read again for each handshake. Raises SetupError if they are none."""
+        self._files = certificate, key
+        self._memory: BinaryIO | None = None
+        try:
+            self.context()
+        except ssl.SSLError as error:
+            raise SetupError(f"--certificate {certificate}: {error.reason}") from None
+        except OSError as error:
+            raise SetupError(f"--certificate: {certificate} or {key}: {error.strerror}") from None
+
+    @classmethod
+    def make(cls, domain: str) -> HostKey:
+        """A new one that stands in memory only, and ends with the process: nobody verifies it."""
+        secret = ec.generate_private_key(ec.SECP256R1())
+        certificate = self_signed(secret, domain, datetime.now(UTC), CERTIFICATE_DAYS * 10)
+        # OpenSSL reads keys from files only: this one is in no file system.
+        memory = os.fdopen(os.memfd_create("host-key"), "wb", buffering=0)
+        memory.write((pem(secret) + certificate).encode())
+        file = Path(f"/proc/self/fd/{memory.fileno()}")
+        made = cls(file, file)
+        made._memory = memory
+        return made
+
+    def context(self) -> ssl.SSLContext:
+        """A server's context for one handshake: so there is nothing from before to resume with.
+
+        OpenSSL keeps what TLS 1.2 can resume in the context, for hours. Raises OSError.
+        """
+        context = _context(ssl.PROTOCOL_TLS_SERVER)
+        context.num_tickets = 0
+        context.load_cert_chain(*self._files)
+        return context
+
+
+def client_context() -> ssl.SSLContext:
+    """A client's context that takes any certificate."""
+    return _context(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _context(side: int) -> ssl.SSLContext:
+    context = ssl.SSLContext(side)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # with older hosts: in clear (RFC 8996)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
+    return context
