@@ -78,7 +78,7 @@ class Node:
         self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
         self._failures: dict[bytes, int] = {}
         self._host_key = (
-            HostKey(*place.certificate) if place.certificate else HostKey.make(keys.domain)
+            HostKey.of(*place.certificate) if place.certificate else HostKey.make(keys.domain)
         )
         self._strangers = Gate(MAX_STRANGERS, rate=Rate(place.rate))
         self._guests = Gate(MAX_CONNECTIONS - MAX_STRANGERS)

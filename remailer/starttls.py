@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -24,29 +25,28 @@ HANDSHAKE_SECONDS = 20.0
 class HostKey:
     """What port 25 shows: the operator's certificate, or one of its own."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
-        """PEM files; they are read again for each handshake. Raises SetupError if they are none."""
-        self._files = certificate, key
-        self._memory: BinaryIO | None = None
+    def __init__(self, load: Callable[[ssl.SSLContext], None]) -> None:
+        """`load`: puts certificate and key into a context. Raises OSError."""
+        self._load = load
+
+    @classmethod
+    def of(cls, certificate: Path, key: Path) -> HostKey:
+        """From PEM files, read again for each handshake. Raises SetupError if they are none."""
+        made = cls(lambda context: context.load_cert_chain(certificate, key))
         try:
-            self.context()
+            made.context()
         except ssl.SSLError as error:
             raise SetupError(f"--certificate {certificate}: {error.reason}") from None
         except OSError as error:
             raise SetupError(f"--certificate: {certificate} or {key}: {error.strerror}") from None
+        return made
 
     @classmethod
     def make(cls, domain: str) -> HostKey:
         """A new one that stands in memory only, and ends with the process: nobody verifies it."""
-        secret = ec.generate_private_key(ec.SECP256R1())
-        certificate = self_signed(secret, domain, datetime.now(UTC), CERTIFICATE_DAYS * 10)
-        # OpenSSL reads keys from files only: this one is in no file system.
-        memory = os.fdopen(os.memfd_create("host-key"), "wb", buffering=0)
-        memory.write((pem(secret) + certificate).encode())
-        file = Path(f"/proc/self/fd/{memory.fileno()}")
-        made = cls(file, file)
-        made._memory = memory
-        return made
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self_signed(key, domain, datetime.now(UTC), CERTIFICATE_DAYS * 10)
+        return cls(partial(_load, (pem(key) + certificate).encode()))
 
     def context(self) -> ssl.SSLContext:
         """A server's context for one handshake: so there is nothing from before to resume with.
@@ -55,8 +55,15 @@ class HostKey:
         """
         context = _context(ssl.PROTOCOL_TLS_SERVER)
         context.num_tickets = 0
-        context.load_cert_chain(*self._files)
+        self._load(context)
         return context
+
+
+def _load(both: bytes, context: ssl.SSLContext) -> None:
+    """OpenSSL reads keys from files only: this one is in no file system, and gone at once."""
+    with os.fdopen(os.memfd_create("host-key"), "wb", buffering=0) as file:
+        file.write(both)
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
 
 
 def client_context() -> ssl.SSLContext:

@@ -183,7 +183,7 @@ async def test_the_exit_goes_on_in_clear_if_the_handshake_fails() -> None:
 async def test_the_operators_own_certificate(tmp_path: Path) -> None:
     keys = pair("alpha")
     certificate, key = write_pair(tmp_path, "host", keys)
-    async with serving(HostKey(certificate, key)) as served, leaving(served.port) as exit_:
+    async with serving(HostKey.of(certificate, key)) as served, leaving(served.port) as exit_:
         conversation = await exit_.connect("x.test")
         assert conversation.certificate == ssl.PEM_cert_to_DER_cert(keys[1])
         await conversation.end()
@@ -192,10 +192,10 @@ async def test_the_operators_own_certificate(tmp_path: Path) -> None:
         assert conversation.certificate is None
         await conversation.end()
     with pytest.raises(SetupError, match="--certificate"):
-        HostKey(certificate, key)
+        HostKey.of(certificate, key)
     key.write_text("no key")
     with pytest.raises(SetupError, match="--certificate"):
-        HostKey(certificate, key)
+        HostKey.of(certificate, key)
 
 
 async def test_sslkeylogfile_is_not_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
