@@ -67,6 +67,17 @@ def init(
 
 
 @app.command()
+def renew(
+    switch: Annotated[bool, typer.Option("--switch", help="use the next key from now on")] = False,
+    keys: KeysOption = KEYS,
+) -> None:
+    """Make the next link key, and after it is in all directories, use it; print the entry."""
+    from remailer import renew as renewal
+
+    print((renewal.switch if switch else renewal.prepare)(keys).model_dump_json())
+
+
+@app.command()
 def run(
     resolver: Annotated[str, typer.Option(help="IP address of the DNS server to ask")],
     pool: Annotated[str, typer.Option(help="off, or exponential:MEAN in seconds")] = "off",

@@ -54,7 +54,7 @@ def make(folder: Path, identity: Identity) -> Peer:
         keys.SECRET: secrets.token_bytes(keys.SECRET_LENGTH),
         keys.IDENTITY: identity.model_dump_json(indent=1).encode() + b"\n",
     }
-    _write(folder, contents)
+    write(folder, contents)
     return entry
 
 
@@ -94,7 +94,8 @@ def self_signed(
     return certificate.public_bytes(Encoding.PEM).decode()
 
 
-def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
+def write(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write new files that only this user can read, durably. Raises SetupError."""
     try:
         for name, data in contents.items():
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -102,8 +103,13 @@ def _write(folder: Path, contents: Mapping[str, bytes]) -> None:
             os.write(descriptor, data)
             os.fdatasync(descriptor)
             os.close(descriptor)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(descriptor)
-        os.close(descriptor)
+        sync(folder)
     except OSError as error:
         raise SetupError(f"{error.filename or folder}: {error.strerror}") from None
+
+
+def sync(folder: Path) -> None:
+    """Make the folder's names durable. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(descriptor)
+    os.close(descriptor)

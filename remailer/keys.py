@@ -28,6 +28,8 @@ IDENTITY, OPENPGP, LINK_KEY, LINK_CERTIFICATE, SECRET = FILES = (
     "link.crt",
     "secret",
 )
+NEXT_KEY, NEXT_CERTIFICATE = f"{LINK_KEY}.next", f"{LINK_CERTIFICATE}.next"
+"""There while the link key changes: renew.py."""
 SECRET_LENGTH = 32
 
 

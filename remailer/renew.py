@@ -1,0 +1,58 @@
+"""`remailer renew`: a node's link key changes without a flag day, in two steps.
+
+The rule: the next key lies beside the one in use until the operator says that every peer's
+directory has both; whatever is interrupted is finished by saying it again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from remailer import keys, openpgp
+from remailer.directory import Peer
+from remailer.errors import SetupError
+from remailer.init import link_pair, sync, write
+
+
+def prepare(folder: Path) -> Peer:
+    """Make the next link key, unless it is there; the entry with both certificates.
+
+    Raises SetupError.
+    """
+    own = keys.load(folder)
+    key, certificate = folder / keys.NEXT_KEY, folder / keys.NEXT_CERTIFICATE
+    if certificate.exists() and not key.exists():
+        raise SetupError(f"{folder}: a switch was interrupted: `remailer renew --switch` again")
+    if not certificate.exists():
+        key.unlink(missing_ok=True)  # of an interruption: nobody has seen its certificate
+        secret, public = link_pair(own.domain, datetime.now(UTC))
+        write(folder, {key.name: secret.encode(), certificate.name: public.encode()})
+    return _entry(own, own.certificate, certificate)
+
+
+def switch(folder: Path) -> Peer:
+    """Put the next link key in the place of the one in use; the entry with its certificate only.
+
+    Raises SetupError. The node uses it when it is started again.
+    """
+    if not (folder / keys.NEXT_CERTIFICATE).exists():
+        raise SetupError(f"{folder}: no next link key: `remailer renew` first")
+    try:
+        # In this order: what is left of an interruption is the certificate.
+        if (folder / keys.NEXT_KEY).exists():
+            (folder / keys.NEXT_KEY).replace(folder / keys.LINK_KEY)
+        (folder / keys.NEXT_CERTIFICATE).replace(folder / keys.LINK_CERTIFICATE)
+        sync(folder)
+    except OSError as error:
+        raise SetupError(f"{error.filename or folder}: {error.strerror}") from None
+    own = keys.load(folder)
+    return _entry(own, own.certificate)
+
+
+def _entry(own: keys.Keys, *certificates: Path) -> Peer:
+    return Peer(
+        **own.identity.model_dump(),
+        certificates=tuple(file.read_text() for file in certificates),
+        openpgp=openpgp.certificate(own.openpgp),
+    )
