@@ -87,15 +87,26 @@ def run(
     rate: Annotated[int, typer.Option(help=_RATE, min=1)] = 600,
     certificate: Annotated[Path | None, typer.Option(help="of port 25's STARTTLS, PEM")] = None,
     certificate_key: Annotated[Path | None, typer.Option(help="its key, PEM")] = None,
+    pgponly: Annotated[bool, typer.Option("--pgponly", help="drop what isn't encrypted")] = False,
+    blocked: Annotated[Path | None, typer.Option(help="file of blocked addresses")] = None,
 ) -> None:
     """Be a remailer: one line on stdout when ready, then silence."""
+    from remailer.blocked import Blocked, load
     from remailer.node import Place
     from remailer.run import run as live
 
     if (certificate is None) != (certificate_key is None):
         raise RemailerError("give --certificate and --certificate-key, or neither")
     shown = (certificate, certificate_key) if certificate and certificate_key else None
-    live(keys, directory, Place(spool, resolver, rate=rate, certificate=shown), pool)
+    place = Place(
+        spool,
+        resolver,
+        rate=rate,
+        certificate=shown,
+        pgponly=pgponly,
+        blocked=load(blocked) if blocked else Blocked(),
+    )
+    live(keys, directory, place, pool)
 
 
 @app.command()

@@ -15,10 +15,12 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 
+from remailer.answers import asked_by
+from remailer.blocked import Blocked
 from remailer.clean import refusal
 from remailer.errors import SpoolFull
 from remailer.gate import Gate, origin
@@ -45,6 +47,9 @@ _MOST_DATA = MAX_MAIL + MAX_MAIL // 2
 """Bytes of DATA that are kept: doubled dots count too, at most one in four bytes."""
 _PATH = re.compile(r"<(?:@[^<>\s:]+:)?((?:\"(?:[^\"\\]|\\.)*\"|[^<>\s\"@]+)(?:@[^<>\s]+)?|)>(.*)")
 
+NOBODY = "<>"
+"""The empty envelope sender: all that is kept of one, until the data has come."""
+
 Accept = Callable[[bytes], Awaitable[None]]
 """Makes a mail durable; raises SpoolFull."""
 
@@ -55,6 +60,7 @@ class Desk:
 
     domain: str
     accept: Accept
+    blocked: Blocked = field(default_factory=Blocked)
 
     async def handle_EHLO(
         self, door: Door, session: Session, envelope: Envelope, name: str, replies: list[str]
@@ -75,7 +81,9 @@ class Desk:
         """Anybody may send, but not endlessly; who it is is not kept."""
         if door.gate.spent(door):
             return "450 4.7.1 Too much from your address: try again in a minute"
-        envelope.mail_from = "-"
+        if self.blocked.source(address):
+            return "550 5.7.1 Your mail is not taken here"
+        envelope.mail_from = NOBODY if address == NOBODY else "-"
         return "250 2.1.0 OK"
 
     async def handle_RCPT(
@@ -98,6 +106,8 @@ class Desk:
         """Say 250 when it is durable, and not before."""
         mail, envelope.content = envelope.content, None
         assert isinstance(mail, bytes)
+        if envelope.mail_from == NOBODY and asked_by(mail):
+            return "250 2.0.0 OK"  # but nobody is never answered (RFC 3834, section 2)
         try:
             # Shielded: what is committed goes on its way, also when the client hangs up meanwhile.
             await asyncio.shield(asyncio.ensure_future(self.accept(mail)))

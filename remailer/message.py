@@ -18,30 +18,34 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from remailer import cutmarks, directives, encrypt_key, inflate, latent, limits, mime, outgoing
+from remailer import (
+    answers,
+    cutmarks,
+    directives,
+    encrypt_key,
+    inflate,
+    latent,
+    limits,
+    mime,
+    outgoing,
+)
 from remailer.directives import Field
 from remailer.encrypt_key import Encrypt
 from remailer.errors import Dropped
 from remailer.openpgp import Opened
 from remailer.orders import Orders
 from remailer.outgoing import MAX_MAIL, Outgoing
+from remailer.rules import (
+    MAX_BLOCKS,
+    MAX_LAYERS,
+    MAX_OUTGOING,
+    MAX_PARTS,
+    MAX_RECIPIENTS,
+    PLAIN,
+    Rules,
+)
 
-__all__ = ["MAX_LAYERS", "MAX_MAIL", "MAX_RECIPIENTS", "Outgoing", "read"]
-
-MAX_LAYERS = 20
-"""PGP messages that are opened in one mail, one inside the other or beside it."""
-
-MAX_BLOCKS = 20
-"""`::` blocks that are obeyed in one round: each costs a copy of all that follows it."""
-
-MAX_RECIPIENTS = 5
-"""Recipients of one message: the field's usual maximum."""
-
-MAX_PARTS = 10
-"""Messages in one mail: what `Cutmarks` cuts off, and the rest."""
-
-MAX_OUTGOING = 10
-"""Mails that one mail becomes, and so many recipients it has in all."""
+__all__ = ["MAX_LAYERS", "MAX_MAIL", "MAX_OUTGOING", "MAX_RECIPIENTS", "Outgoing", "read"]
 
 _BEGIN = re.compile(rb"^(?:- )?-----BEGIN PGP MESSAGE-----[ \t]*\r\n", re.MULTILINE)
 _END = re.compile(rb"^(?:- )?-----END PGP MESSAGE-----[ \t]*(?:\r\n|\Z)", re.MULTILINE)
@@ -78,19 +82,23 @@ def read(
     encrypt: Encrypt,
     now: datetime,
     rng: random.Random,
-    pgponly: bool = False,
+    rules: Rules = PLAIN,
 ) -> tuple[Outgoing, ...]:
     """Peel one mail that came to the remailer with the address `me`, at the time `now` (UTC).
 
-    Gives one Outgoing a recipient, () for cover traffic (`Null:`). Raises Dropped for all else.
-    `pgponly`: what wasn't encrypted is dropped.
+    Gives one Outgoing a recipient, or the answer to a request; () for cover traffic (`Null:`).
+    Raises Dropped for all else.
     """
     letter = mime.open_mail(_limit(raw))
     if any(me.lower() in value.lower() for value in letter.all("x-loop")):
         raise Dropped("loop")
+    if any(map(rules.blocked.source, answers.authors(letter))):
+        raise Dropped("blocked")
+    if rules.name and answers.asked(letter):
+        return (answers.answer(letter, me, rules, now.date(), rng),)
     orders = Orders()
     orders.take(letter.header)
-    reading = _Reading(me, decrypt, encrypt, now, rng, pgponly)
+    reading = _Reading(me, decrypt, encrypt, now, rng, rules)
     reading.parts.append(_Part(letter.text, orders, letter.kept, bare=False))
     return reading.all()
 
@@ -110,7 +118,7 @@ class _Reading:
     encrypt: Encrypt
     now: datetime
     rng: random.Random
-    pgponly: bool
+    rules: Rules
     parts: deque[_Part] = field(default_factory=deque)
     layers: int = MAX_LAYERS
     cuts: int = MAX_PARTS - 1
@@ -143,9 +151,13 @@ class _Reading:
         orders = part.orders
         if orders.null:
             return []
-        if self.pgponly and not part.digest:
+        if self.rules.pgponly and not part.digest:
             raise Dropped("not encrypted")
-        return self._written(part, _judged(orders.recipients, self.me))
+        judged = _judged(orders.recipients, self.me)
+        recipients = [one for one in judged if not self.rules.blocked.destination(one)]
+        if not recipients:
+            raise Dropped("blocked")
+        return self._written(part, recipients)
 
     def _round(self, part: _Part) -> None:
         """Obey the directives at the top of a text, and cut off what is a message of its own."""

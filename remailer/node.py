@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from remailer import answers
+from remailer.blocked import NOBODY, Blocked
 from remailer.delivery import HOSTS, PEERS, Connect, Deliveries, back_off
 from remailer.directory import Directory
 from remailer.errors import SetupError, SpoolFull
@@ -31,6 +33,7 @@ from remailer.outgoing import domain_of
 from remailer.peel import Peelers
 from remailer.pool import Pool
 from remailer.resolver import Resolver
+from remailer.rules import Rules
 from remailer.seal import Arrived, Leaving
 from remailer.spool import DAY, GIVE_UP_DAYS, Spool, Ticket
 from remailer.starttls import HostKey
@@ -54,6 +57,8 @@ class Place:
     rate: int = RATE
     certificate: tuple[Path, Path] | None = None
     """The operator's own certificate and key for port 25."""
+    pgponly: bool = False
+    blocked: Blocked = NOBODY
 
 
 class Node:
@@ -74,7 +79,15 @@ class Node:
             self._rng,
             port=place.exit_port,
         )
-        self._peelers = Peelers(keys.openpgp, self._entry.address)
+        self._rules = Rules(
+            name=self._entry.name,
+            certificate=self._entry.openpgp,
+            pgponly=place.pgponly,
+            blocked=place.blocked,
+            remailers=frozenset(self._peers),
+        )
+        self._peelers = Peelers(keys.openpgp, self._entry.address, self._rules)
+        self._answers = answers.Allowance()
         self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
         self._failures: dict[bytes, int] = {}
         self._host_key = (
@@ -119,7 +132,7 @@ class Node:
         self._servers.append(await listen(door, self._place.host, self._place.port))
 
     def _door(self, accept: Accept, gate: Gate) -> partial[Door]:
-        return partial(Door, Desk(self._keys.domain, accept), gate)
+        return partial(Door, Desk(self._keys.domain, accept, self._rules.blocked), gate)
 
     async def stop(self) -> None:
         """Stop at once; what isn't done is in the spool."""
@@ -173,6 +186,8 @@ class Node:
             # Blocks in clear nest: five addresses at each hop would make 5^n mails of one.
             outgoing = ()
         leaving = []
+        today = int(time.time() // DAY)
+        outgoing = tuple(one for one in outgoing if not one.answer or self._answers.take(today))
         for one in outgoing:
             due = time.time() + one.latent + self._pool.delay(self._rng)
             until = int(due // DAY) + GIVE_UP_DAYS

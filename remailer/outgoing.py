@@ -43,6 +43,8 @@ class Outgoing:
     """Seconds that it is to wait, on top of what the pool makes it wait."""
     use: Use | None = None
     """What has to be counted before it may go."""
+    answer: bool = False
+    """It answers a request: of these a node sends only so many."""
 
 
 def is_address(text: str) -> bool:

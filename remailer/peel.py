@@ -30,6 +30,7 @@ from remailer.errors import RemailerError, SetupError
 from remailer.limits import Use
 from remailer.message import MAX_MAIL, MAX_OUTGOING, Outgoing
 from remailer.openpgp import Keyring
+from remailer.rules import PLAIN, Rules
 
 HEADROOM = 384 * 1024 * 1024
 """Bytes of address space that a worker may take beyond what it has when it is ready.
@@ -48,20 +49,33 @@ _ATTEMPTS = 3
 
 
 def peel(
-    raw: bytes, keyring: Keyring, me: str, *, now: datetime, rng: random.Random
+    raw: bytes,
+    keyring: Keyring,
+    me: str,
+    *,
+    now: datetime,
+    rng: random.Random,
+    rules: Rules = PLAIN,
 ) -> tuple[Outgoing, ...]:
     """Peel one mail that came to the remailer `me`: () for cover traffic; raises Dropped."""
-    return message.read(raw, me=me, decrypt=keyring.decrypt, encrypt=openpgp.lock, now=now, rng=rng)
+    decrypt, encrypt = keyring.decrypt, openpgp.lock
+    return message.read(raw, me=me, decrypt=decrypt, encrypt=encrypt, now=now, rng=rng, rules=rules)
 
 
 class Peelers:
     """Worker processes that peel, each one mail at a time."""
 
     def __init__(
-        self, secret_key: bytes, address: str, workers: int = 2, seconds: float = 10.0
+        self,
+        secret_key: bytes,
+        address: str,
+        rules: Rules = PLAIN,
+        *,
+        workers: int = 2,
+        seconds: float = 10.0,
     ) -> None:
         """A mail may take `seconds`, twice; `secret_key` is the armoured one. Starts nothing."""
-        self._own = (secret_key, address)
+        self._own = (secret_key, address, rules)
         self._seconds = seconds
         self._count = workers
         self._workers: set[_Worker] = set()
@@ -158,13 +172,13 @@ class _Worker:
     wrote.
     """
 
-    def __init__(self, secret_key: bytes, address: str) -> None:
+    def __init__(self, secret_key: bytes, address: str, rules: Rules) -> None:
         """Start it and wait until it is ready. Raises OSError or EOFError if it doesn't start."""
         self.peeled = 0
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=_work, args=(theirs, secret_key, address), daemon=True
+            target=_work, args=(theirs, secret_key, address, rules), daemon=True
         )
         self._process.start()
         theirs.close()
@@ -192,10 +206,10 @@ class _Worker:
         return made
 
     def _outgoing(self, deadline: float) -> Outgoing:
-        latent, counted, most, digest = _FACTS.unpack(self._hear(deadline, _FACTS.size))
+        latent, answer, counted, most, digest = _FACTS.unpack(self._hear(deadline, _FACTS.size))
         recipient = self._hear(deadline, MAX_MAIL).decode("ascii")
         mail = self._hear(deadline, MAX_MAIL)
-        return Outgoing(recipient, mail, latent, Use(digest, most) if counted else None)
+        return Outgoing(recipient, mail, latent, Use(digest, most) if counted else None, answer)
 
     def _hear(self, deadline: float, most: int) -> bytes:
         if not self._pipe.poll(max(0.0, deadline - time.monotonic())):
@@ -214,11 +228,12 @@ class _Worker:
 _WORD = 4
 """Bytes of the short words between a worker and the node: ready, taken, a count."""
 
-_FACTS = struct.Struct("!d?I32s")
-"""Before each mail: how long it is to wait, whether and how often its PGP message may be used."""
+_FACTS = struct.Struct("!d??I32s")
+"""Before each mail: how long it is to wait, whether it answers a request, and whether and how often
+its PGP message may be used."""
 
 
-def _work(pipe: Connection, secret_key: bytes, address: str) -> None:
+def _work(pipe: Connection, secret_key: bytes, address: str, rules: Rules) -> None:
     """Be a worker: silent, limited, not to be dumped, with the key; until the pipe is closed."""
     silence.hush()
     # Ctrl-C and a container's stop reach the whole group: the node ends its workers, nobody else,
@@ -233,11 +248,13 @@ def _work(pipe: Connection, secret_key: bytes, address: str) -> None:
         pipe.send_bytes(b"okay")
         for raw in _mails(pipe):
             pipe.send_bytes(b"took")
-            made = _made_of(raw, keyring, address)
+            made = _made_of(raw, keyring, address, rules)
             pipe.send_bytes(len(made).to_bytes(_WORD))
             for one in made:
                 use = one.use or Use(bytes(32), 0)
-                pipe.send_bytes(_FACTS.pack(one.latent, bool(one.use), use.most, use.digest))
+                pipe.send_bytes(
+                    _FACTS.pack(one.latent, one.answer, bool(one.use), use.most, use.digest)
+                )
                 pipe.send_bytes(one.recipient.encode("ascii"))
                 pipe.send_bytes(one.mail)
 
@@ -247,9 +264,10 @@ def _mails(pipe: Connection) -> Iterator[bytes]:
         yield pipe.recv_bytes()
 
 
-def _made_of(raw: bytes, keyring: Keyring, me: str) -> tuple[Outgoing, ...]:
+def _made_of(raw: bytes, keyring: Keyring, me: str, rules: Rules) -> tuple[Outgoing, ...]:
+    now, rng = datetime.now(UTC), random.SystemRandom()
     try:
-        return peel(raw, keyring, me, now=datetime.now(UTC), rng=random.SystemRandom())
+        return peel(raw, keyring, me, now=now, rng=rng, rules=rules)
     except BaseException:
         # Mostly Dropped; whatever else it was, this mail is the one that caused it.
         return ()

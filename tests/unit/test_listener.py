@@ -11,6 +11,7 @@ import aiosmtplib
 import pytest
 
 from remailer import gate, listener
+from remailer.blocked import NOBODY, Blocked
 from remailer.errors import SpoolFull
 from remailer.gate import MAX_OF_ONE, Gate, Rate
 from remailer.link.smtp import listen
@@ -76,10 +77,12 @@ class Talk:
 
 
 @asynccontextmanager
-async def serving(most: int = 5, rate: int | None = None) -> AsyncIterator[Served]:
+async def serving(
+    most: int = 5, rate: int | None = None, blocked: Blocked = NOBODY
+) -> AsyncIterator[Served]:
     served = Served()
     doors = Gate(most, rate=Rate(rate) if rate else None)
-    desk = Desk(DOMAIN, served.accept)
+    desk = Desk(DOMAIN, served.accept, blocked)
     server = await listen(lambda: Door(desk, doors, lambda _: True), "127.0.0.1", 0)
     served.port = server.sockets[0].getsockname()[1]
     try:
@@ -385,3 +388,33 @@ def _doors() -> list[Door]:
     import gc
 
     return [thing for thing in gc.get_objects() if isinstance(thing, Door)]
+
+
+async def test_mail_from_a_blocked_sender_is_refused() -> None:
+    async with serving(blocked=Blocked(sources=frozenset({"flood.test"}))) as served:
+        talk = await served.raw()
+        await talk.say("EHLO x")
+        assert (await talk.say("MAIL FROM:<Eve@Sub.Flood.test>")).startswith("550 5.7.1")
+        assert (await talk.say("MAIL FROM:<>")).startswith("250")
+
+
+@pytest.mark.parametrize(
+    ("sender", "subject", "kept"),
+    [
+        ("", "remailer-key", 0),
+        ("", " Remailer-Help ", 0),
+        ("", "\r\n remailer-conf", 0),
+        ("", "remailer-keys", 1),
+        ("", "other", 1),
+        ("a@b.test", "remailer-key", 1),
+    ],
+)
+async def test_a_request_from_nobody_is_forgotten(sender: str, subject: str, kept: int) -> None:
+    async with serving() as served:
+        talk = await served.raw()
+        for line in ("EHLO x", f"MAIL FROM:<{sender}>", f"RCPT TO:<{ME}>"):
+            assert (await talk.say(line)).startswith("250")
+        await talk.say("DATA")
+        text = f"From: a@b.test\r\nSubject: {subject}\r\n\r\nSubject: remailer-key\r\n.\r\n"
+        assert (await talk.send(text.encode())).startswith("250")
+        assert len(served.mails) == kept

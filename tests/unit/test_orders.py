@@ -17,8 +17,8 @@ from toy import ME, NOW, TO, armour, encrypted, mail, only, read, toy_decrypt
 
 from remailer import cutmarks, inflate, latent, message, openpgp
 from remailer.errors import Dropped
-from remailer.message import MAX_OUTGOING, MAX_PARTS, Outgoing
-from remailer.outgoing import canonical, fit
+from remailer.outgoing import Outgoing, canonical, fit
+from remailer.rules import MAX_LAYERS, MAX_OUTGOING, MAX_PARTS, Rules
 
 
 def said(*lines: bytes, body: bytes = b"hi\r\n") -> bytes:
@@ -160,7 +160,7 @@ def test_a_mail_asks_for_only_so_much() -> None:
 
 def test_parts_share_the_limit_of_layers() -> None:
     deep = TO + b"hi\r\n"
-    for _ in range(message.MAX_LAYERS // 2):
+    for _ in range(MAX_LAYERS // 2):
         deep = encrypted(deep)
     mark = b"::\r\nCutmarks: --\r\n\r\n--\r\n"
     assert len(read(mail(mark + deep + b"--\r\n" + deep))) == 2
@@ -371,7 +371,7 @@ def test_only_what_is_encrypted_is_read_by_a_node_that_says_pgponly() -> None:
     def strict(raw: bytes) -> tuple[Outgoing, ...]:
         return message.read(
             raw, me=ME, decrypt=toy_decrypt, encrypt=lambda text, phrase: text,
-            now=datetime(2026, 8, 25, tzinfo=UTC), rng=random.Random(1), pgponly=True,
+            now=datetime(2026, 8, 25, tzinfo=UTC), rng=random.Random(1), rules=Rules(pgponly=True),
         )  # fmt: skip
 
     assert len(strict(mail(encrypted(TO + b"hi\r\n")))) == 1
