@@ -3,16 +3,17 @@
 # Settings, in the environment or on make's command line:
 #   WEB=name (unlogged)  LINK=tls|smtp (tls)  NODES=n (5)  POOL=off|exponential:SECONDS
 #   PORTS=n (free ones)  SEED=n (random)  COMPOSE="docker-compose" (what is found)
+#   PAIRS=n (5: what make bench measures of each, in six minutes)
 
 PYTHON ?= python3
 VENV   := .venv
 STAMP  := $(VENV)/.installed
 RUN    := $(VENV)/bin/python -m
 
-export WEB LINK NODES POOL PORTS SEED COMPOSE
+export WEB LINK NODES POOL PORTS SEED COMPOSE PAIRS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images up down status verify leaks test test-unit lint pictures clean
+.PHONY: help setup images up down status verify leaks bench test test-unit lint pictures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -46,6 +47,9 @@ down: $(STAMP) ## nothing of the web is left: containers, networks, volumes, key
 leaks: $(STAMP) ## plant every leak: the verdict must catch each, by node and kind
 	@$(RUN) pytest tests/leaks
 
+bench: $(STAMP) ## what it costs, as ratios to what one would use instead (out/bench.html)
+	@$(RUN) testbed bench
+
 lint: $(STAMP) ## ruff and mypy --strict
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -55,7 +59,7 @@ test-unit: $(STAMP) ## the tests that need no Docker
 	@$(RUN) pytest tests/unit
 
 test: lint ## all tests: those without Docker first, then webs, leaks, faults
-	@$(RUN) pytest tests/unit tests/web tests/leaks tests/faults
+	@$(RUN) pytest tests/unit tests/web tests/leaks tests/faults tests/bench
 
 pictures: $(STAMP) ## the README's pictures, from the last verdict in out/
 	@$(RUN) testbed pictures

@@ -198,6 +198,26 @@ def verify(
 
 
 @app.command()
+def bench(
+    out: Annotated[Path, typer.Option(help="Folder for bench.json and bench.html.")] = OUT,
+) -> None:
+    """Measure what the web costs, as ratios to what one would use instead (docs/bench.md)."""
+    from testbed.bench.run import Plan
+    from testbed.bench.run import bench as measure
+    from testbed.report import bench_terminal
+
+    docker = engine.connect()
+    seed = _number("SEED", secrets.randbelow(10**6))
+    plan = Plan(pairs=_number("PAIRS", Plan.pairs))
+    if not plan.pairs:
+        raise UsageError("PAIRS=0: at least one pair has to be measured")
+    with Progress() as progress:
+        found = measure(docker, CACHE, f"bench-{os.getpid()}", plan, seed, progress)
+    files.write_bench(found, out)
+    bench_terminal.show(found, out)
+
+
+@app.command()
 def render(
     leak: Annotated[list[str] | None, typer.Option(help="NODE=LEAK: plant a leak.")] = None,
 ) -> None:

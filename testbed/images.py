@@ -44,6 +44,8 @@ class Recipe:
     """Path in the build context → file or folder in the checkout."""
     lock: str = ""
     """File of locked Python packages that are put into the context as `site/`."""
+    apart: bool = False
+    """No part of a web: built only for who names it."""
 
 
 RECIPES = {
@@ -62,6 +64,12 @@ RECIPES = {
         Recipe("dns"),
         Recipe("mailhost"),
         Recipe("user"),
+        Recipe(
+            "bench",
+            {"remailer": "remailer", "testbed/bench/agent": "testbed/bench/agent"},
+            lock="requirements/node.txt",
+            apart=True,
+        ),
     )
 }
 
@@ -87,12 +95,13 @@ class Images:
     def ensure(
         self, names: Iterable[str] | None = None, progress: Progress = lambda _: None
     ) -> dict[str, str]:
-        """Build the named images (default: all) that Docker does not have. Name → tag.
+        """Build the named images (default: all of a web) that Docker does not have. Name → tag.
 
         `progress` is told what is being made. Raises DockerError.
         """
         tags = self.tags()
-        wanted = list(RECIPES) if names is None else list(names)
+        webs = (name for name, recipe in RECIPES.items() if not recipe.apart)
+        wanted = list(webs if names is None else names)
         try:
             missing = [name for name in wanted if not self._has(tags[name])]
             if missing and not self._has(tags["base"]):

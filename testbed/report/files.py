@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from testbed.bench.record import Bench
+from testbed.bench.record import to_json as to_bench_json
 from testbed.errors import TestbedError
-from testbed.report import junit, page, picture, terminal
+from testbed.report import bench_page, junit, page, picture, terminal
 from testbed.report.record import Record, from_json, to_json
 
 VERDICT = "verdict.json"
+BENCH = "bench.html"
 _RESULTS = (VERDICT, "junit.xml", "report.html", "web.pcapng", "strace-*.txt")
 
 
@@ -19,9 +22,14 @@ def write(record: Record, out: Path) -> tuple[Path, ...]:
         {
             VERDICT: to_json(record),
             "junit.xml": junit.xml(record),
-            "report.html": page.html(record),
+            "report.html": page.html(record, bench=BENCH if (out / BENCH).exists() else ""),
         },
     )
+
+
+def write_bench(bench: Bench, out: Path) -> tuple[Path, ...]:
+    """Write bench.json and bench.html into a folder, which is made if need be."""
+    return _put(out, {"bench.json": to_bench_json(bench), BENCH: bench_page.html(bench)})
 
 
 def clear(out: Path) -> None:
@@ -66,6 +74,6 @@ def _put(folder: Path, files: dict[str, str]) -> tuple[Path, ...]:
             written.append(path)
     except OSError as error:
         raise TestbedError(
-            f"the verdict can't be written: {error}; give a folder that is writable and has room"
+            f"the results can't be written: {error}; give a folder that is writable and has room"
         ) from None
     return tuple(written)

@@ -23,8 +23,8 @@ EVIDENCE_SHOWN = 12
 _TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
-def html(record: Record) -> str:
-    """The whole page."""
+def html(record: Record, bench: str = "") -> str:
+    """The whole page; `bench` is the file beside it that it links to, if there is one."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -42,6 +42,7 @@ def html(record: Record) -> str:
     }
     return environment.get_template("report.html.j2").render(
         record=record,
+        bench=bench,
         overall=text.overall(record),
         headline=text.headline(record),
         picture=Markup(picture.svg(record)),

@@ -60,8 +60,8 @@ def test_tags_are_pure(checkout: Path, docker: MagicMock) -> None:
     [
         ("images/base/Dockerfile", set(RECIPES)),
         ("images/mailhost/main.cf", {"mailhost"}),
-        ("remailer/directory.py", {"remailer"}),
-        ("requirements/node.txt", {"remailer"}),
+        ("remailer/directory.py", {"remailer", "bench"}),
+        ("requirements/node.txt", {"remailer", "bench"}),
         ("testbed/wire/canary.py", {"witness"}),
         ("images/sniffer/sniff.py", {"sniffer"}),
     ],
