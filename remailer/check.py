@@ -21,6 +21,7 @@ from cryptography import x509
 from remailer import directory, keys, openpgp
 from remailer.directory import Directory, Peer
 from remailer.errors import RemailerError, SetupError
+from remailer.gate import MAX_STRANGERS
 from remailer.keys import Keys
 from remailer.link import Link, links
 from remailer.link.smtp import Conversation, Unreachable
@@ -34,6 +35,8 @@ RENEW_DAYS = 30
 """A link certificate that ends sooner than that is trouble: every peer has to get the next one."""
 SCARCE = 4 * RESERVE
 """Bytes free on the spool's volume below which it is trouble."""
+CROWDED = MAX_STRANGERS - MAX_STRANGERS // 10
+"""Connections to port 25 from which on it is trouble."""
 PEERS_AT_A_TIME = 16
 PORT_SECONDS = 10.0
 
@@ -80,6 +83,7 @@ async def lines(
     for line in (_private(own.folder), _entry(own, known), _certificate(own, now), _disk(place)):
         yield line
     yield await _port_25(own.domain, place)
+    yield _connections(place.port)
     for line in await _dns(own, resolver):
         yield line
     link = links(own, known)
@@ -161,6 +165,20 @@ async def _port_25(domain: str, place: Place) -> Line:
     except (Unreachable, TimeoutError):
         return Line(what, trouble="nobody greets there: is the node running, and not overrun?")
     return Line(what, "greets")
+
+
+def _connections(port: int) -> Line:
+    """Is the port nearly full? No number here either: connections follow the mail."""
+    tables = [Path(f"/proc/net/{name}") for name in ("tcp", "tcp6")]
+    rows = [row.split() for t in tables if t.exists() for row in t.read_text().splitlines()[1:]]
+    here = [row for row in rows if int(row[1].rpartition(":")[2], 16) == port and row[3] == "01"]
+    if len(here) >= CROWDED:
+        return Line(
+            "connections",
+            trouble=f"port {port} is nearly full: a flood, or clients that don't get on? Who has "
+            "most of them is hung up on for others: `ss` tells who, a firewall can keep him out",
+        )
+    return Line("connections", f"room on port {port}")
 
 
 async def _dns(own: Keys, resolver: Resolver) -> list[Line]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+from collections import Counter
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Protocol
@@ -73,16 +74,36 @@ class Gate:
     rate: Rate | None = None
     open: dict[Visitor, bytes] = field(default_factory=dict)
     """Whom each comes from, for as long as it is open (a transport that closes forgets it)."""
+    leaving: set[Visitor] = field(default_factory=set)
+    """Those that were hung up on to make room, until they are gone."""
 
     def refusal(self, origin: bytes) -> str | None:
         """Why a connection from there can't be taken; if it can, it is counted."""
-        if len(self.open) >= self.most or list(self.open.values()).count(origin) >= self.of_one:
+        held = Counter(whose for visitor, whose in self.open.items() if visitor not in self.leaving)
+        if held[origin] >= self.of_one:
+            return "421 4.3.2 Too many connections"
+        if held.total() >= self.most and not self._make_room(held, origin):
             return "421 4.3.2 Too many connections"
         if self.rate:
             if self.rate.spent(origin):
                 return "421 4.7.1 Too much from your address: try again in a minute"
             self.rate.use(origin, 1)
         return None
+
+    def _make_room(self, held: Counter[bytes], newcomer: bytes) -> bool:
+        """Hang up on the oldest connection of whoever has most, if the newcomer has far fewer."""
+        ((most, count),) = held.most_common(1)
+        if count <= held[newcomer] + 1:
+            return False
+        oldest = next(v for v, o in self.open.items() if o == most and v not in self.leaving)
+        self.leaving.add(oldest)
+        oldest.abort()
+        return True
+
+    def left(self, visitor: Visitor) -> None:
+        """That connection is closed."""
+        self.open.pop(visitor, None)
+        self.leaving.discard(visitor)
 
     def spent(self, visitor: Visitor) -> bool:
         """Whether no mail is taken from there for now."""

@@ -174,7 +174,7 @@ class Door(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         """Forget the connection."""
         if self in self.gate.open:
-            del self.gate.open[self]
+            self.gate.left(self)
             if self._end_of_time:
                 self._end_of_time.cancel()
             super().connection_lost(error)

@@ -41,6 +41,17 @@ while True:
         pass
 """
 
+SLOW = """
+import socket, sys, time
+held = []
+for _ in range(int(sys.argv[2])):
+    held.append(socket.create_connection((sys.argv[1], 25)))
+    held[-1].sendall(b"EHL")
+print("holding", flush=True)
+time.sleep(600)
+"""
+"""So many clients that say half a word."""
+
 
 class SmallSpool(Web):
     """A web whose first node has a small volume for its spool."""
@@ -166,6 +177,12 @@ def test_one_that_floods(web: Web, node: Node) -> None:
         deliver(web, letters(web, (node.name,), ("bravo", node.name)))
         flooder.reload()
         assert flooder.status == "running"
+
+
+def test_a_hundred_slow_clients(web: Web, node: Node) -> None:
+    with strangers(web, 5, SLOW, node.host, "20"):
+        assert troubles(web, node).startswith("trouble connections: port 25 is nearly full")
+        deliver(web, letters(web, (node.name,), (node.name,), ("bravo", node.name)))
 
 
 def test_a_full_disk(web: Web, node: Node) -> None:

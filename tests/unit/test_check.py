@@ -154,3 +154,15 @@ def test_days_and_disk(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(checking, "RESERVE", 1 << 60)
     assert "no mail is taken" in checking._disk(place).trouble
     assert "no mail is taken" in checking._disk(checking.Place(tmp_path / "no", "::1")).trouble
+
+
+async def test_a_port_full_of_connections_is_named(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = web.ports["alpha"]
+    monkeypatch.setattr(checking, "CROWDED", 3)
+    assert not checking._connections(port).trouble
+    talks = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    assert "nearly full" in checking._connections(port).trouble
+    for _, writer in talks:
+        writer.close()

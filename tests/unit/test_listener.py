@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -269,6 +270,27 @@ async def test_one_address_leaves_room_for_others() -> None:
         await talks[0].say("QUIT")
         assert await talks[0].reader.read() == b""
         assert await served.raw()
+
+
+async def test_a_full_gate_makes_room_at_the_cost_of_whoever_has_most() -> None:
+    async with serving(most=4) as served:
+        slow = [await served.raw() for _ in range(3)]
+
+        async def other(last: int) -> Talk:
+            at = (f"127.0.0.{last}", 0)
+            talk = Talk(*await asyncio.open_connection("127.0.0.1", served.port, local_addr=at))
+            assert (await talk.reply()).startswith("220")
+            return talk
+
+        first = await other(2)
+        second = await other(3)  # the fifth: the oldest of the three goes
+        with contextlib.suppress(ConnectionResetError):
+            assert await slow[0].reader.read() == b""
+        third = await other(4)
+        late = Talk(*await asyncio.open_connection("127.0.0.1", served.port))
+        assert (await late.reply()).startswith("421"), "all have one now: nobody is hung up on"
+        for talk in (slow[2], first, second, third):
+            assert (await talk.say("NOOP")).startswith("250")
 
 
 async def test_too_much_of_one_address_keeps_no_other_out(monkeypatch: pytest.MonkeyPatch) -> None:
