@@ -38,6 +38,7 @@ from remailer.outgoing import MAX_MAIL, Outgoing
 from remailer.rules import (
     MAX_BLOCKS,
     MAX_LAYERS,
+    MAX_OPENED,
     MAX_OUTGOING,
     MAX_PARTS,
     MAX_RECIPIENTS,
@@ -121,6 +122,7 @@ class _Reading:
     rules: Rules
     parts: deque[_Part] = field(default_factory=deque)
     layers: int = MAX_LAYERS
+    room: int = MAX_OPENED
     cuts: int = MAX_PARTS - 1
 
     def all(self) -> tuple[Outgoing, ...]:
@@ -183,6 +185,9 @@ class _Reading:
             raise _TooMuch("too many layers")
         self.layers -= 1
         opened, tail = _peel_layer(part.text, self.decrypt)
+        self.room -= len(opened.text)
+        if self.room < 0:
+            raise _TooMuch("too large")
         part.text = _limit(outgoing.canonical(opened.text + tail))
         part.digest, part.kept, part.bare = opened.digest, (), True
         part.latent = part.orders.said.get("latent-time", part.latent)

@@ -20,7 +20,13 @@ from remailer.outgoing import canonical
 MAX_MIME_FIELD = 4096
 """Bytes of a Content-... header field, in the mail's header or a part's."""
 
-_MIME_FIELD = re.compile(rb"^Content-[^\n]*(?:\n[ \t][^\n]*)*", re.MULTILINE | re.IGNORECASE)
+MAX_MULTIPARTS = 10
+"""Multiparts, one in the other or not: each line of a text is held against the boundary of each."""
+
+# A lone CR ends a line for the email package, too.
+_MIME_FIELD = re.compile(
+    rb"(?<![^\r\n])Content-[^\r\n]*(?:(?:\r\n?|\n)[ \t][^\r\n]*)*", re.IGNORECASE
+)
 _TOKEN = re.compile(r"[A-Za-z0-9._:+-]{1,40}")
 _STUFFED = re.compile(rb"^ ", re.MULTILINE)
 
@@ -43,9 +49,12 @@ class Letter:
 
 def open_mail(raw: bytes) -> Letter:
     """Open a mail. Raises Dropped if it has no plain text, or can't be read in linear time."""
-    # The email package takes quadratic time for a field's parameters.
-    if any(len(found[0]) > MAX_MIME_FIELD for found in _MIME_FIELD.finditer(raw)):
-        raise Dropped("MIME")
+    # The email package takes quadratic time for a field's parameters, and for nested parts.
+    multiparts = 0
+    for found in _MIME_FIELD.finditer(raw):
+        multiparts += b"multipart/" in found[0].lower()
+        if len(found[0]) > MAX_MIME_FIELD or multiparts > MAX_MULTIPARTS:
+            raise Dropped("MIME")
     try:
         mail = email.message_from_bytes(raw, policy=email.policy.compat32)
         header = tuple(

@@ -16,6 +16,9 @@ from pysequoia import packet
 
 from remailer.errors import ChainError, Dropped, SetupError
 
+MAX_KEYS = 20
+"""Recipients of one message: each that isn't named costs a try with the key."""
+
 _NEW_FORMAT_PKESK = b"\xc1"
 """Packet header of a Public-Key Encrypted Session Key, new format (RFC 9580 section 4.2)."""
 
@@ -103,12 +106,15 @@ class Keyring:
         """Open one message, armoured or binary; the key is tried on messages to nobody named, too.
 
         Raises Dropped: not for this key, broken, without integrity protection, or encrypted to a
-        passphrase only. A message that isn't encrypted at all is refused as well.
+        passphrase only. A message that isn't encrypted at all is refused as well, and one to more
+        than MAX_KEYS.
         """
         try:
             packets = list(packet.PacketPile.from_bytes(message))
-            if not any(one.tag == packet.Tag.PKESK for one in packets):
-                raise Dropped("not encrypted to a key")
+            tags = [one.tag for one in packets]
+            if not 0 < tags.count(packet.Tag.PKESK) <= MAX_KEYS:
+                raise Dropped("not encrypted to a key, or to too many")
+            sealed = b"".join(one.body for one in packets if one.tag == packet.Tag.SEIP)
             opened = pysequoia.decrypt(message, decryptor=self._decryptor).bytes
         except (Dropped, KeyboardInterrupt, SystemExit):
             raise
@@ -118,8 +124,7 @@ class Keyring:
             raise Dropped("PGP message that can't be opened") from None
         if opened is None:
             raise Dropped("PGP message without content")
-        sealed = (one.body for one in packets if one.tag == packet.Tag.SEIP)
-        return Opened(opened, sha256(b"".join(sealed)).digest())
+        return Opened(opened, sha256(sealed).digest())
 
 
 def lock(plaintext: bytes, phrase: str) -> bytes:

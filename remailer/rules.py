@@ -14,6 +14,10 @@ from remailer.outgoing import MAX_MAIL
 MAX_LAYERS = 20
 """PGP messages that are opened in one mail, one inside the other or beside it."""
 
+MAX_OPENED = 3 * MAX_MAIL
+"""Bytes that the PGP messages of one mail open to, all together. Armour alone makes each layer a
+third larger than what is in it, so those of a mail of MAX_MAIL that isn't compressed never do."""
+
 MAX_BLOCKS = 20
 """`::` blocks that are obeyed in one round: each costs a copy of all that follows it."""
 

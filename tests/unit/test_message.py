@@ -6,13 +6,17 @@ import base64
 import email
 import quopri
 import time
+from collections.abc import Iterator
 
 import pytest
 from toy import TO, armour, encrypted, mail, only, read
 
 from remailer.errors import Dropped
 from remailer.message import MAX_LAYERS, MAX_MAIL
-from remailer.rules import MAX_BLOCKS
+from remailer.mime import MAX_MULTIPARTS
+from remailer.openpgp import Opened
+from remailer.outgoing import Outgoing
+from remailer.rules import MAX_BLOCKS, MAX_OPENED
 
 
 def test_a_delivered_mail_says_only_this() -> None:
@@ -171,6 +175,38 @@ def test_layers_have_a_limit() -> None:
         read(layers(MAX_LAYERS + 1))
 
 
+def test_what_one_mail_opens_to_has_a_limit_in_all() -> None:
+    """Layers that hold little but are packed well: each costs as much time as a large mail."""
+
+    def layers(count: int) -> Iterator[bytes]:  # the innermost first
+        text = TO + b"hi\r\n"
+        for _ in range(count):
+            yield b"X-Padding: ".ljust(MAX_MAIL - 200, b"x") + b"\r\n" + text[4:]
+            text = encrypted(b"the next one")
+
+    def peeled(count: int) -> tuple[Outgoing, ...]:
+        packed = list(layers(count))
+        raw = mail(encrypted(b"the first one"))
+        return read(raw, lambda _: Opened(packed.pop(), bytes(32)))
+
+    assert len(peeled(MAX_OPENED // MAX_MAIL)) == 1
+    with pytest.raises(Dropped):
+        peeled(MAX_OPENED // MAX_MAIL + 1)
+
+
+def test_many_parts_in_parts_are_dropped_at_once() -> None:
+    level = b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n"
+
+    def nested(depth: int, rest: bytes = b"") -> bytes:
+        return b"".join(level % (n, n) for n in range(depth)) + b"\r\n" + rest + TO + b"hi\r\n"
+
+    assert only(nested(MAX_MULTIPARTS))[1] == b"hi\r\n"
+    began = time.monotonic()
+    with pytest.raises(Dropped):
+        read(nested(300, b"\r\n" * 300_000))
+    assert time.monotonic() - began < 1
+
+
 @pytest.mark.parametrize("said", [b"Anon-To: eve@evil.test", b"Null:"])
 def test_what_is_said_outside_the_armour_is_forgotten_once_it_is_opened(said: bytes) -> None:
     inner = encrypted(TO + b"hi\r\n")
@@ -251,6 +287,7 @@ def test_a_mime_field_that_takes_for_ever_to_read_is_dropped_at_once() -> None:
         b"Content-Type: text/plain" + parameters + b"\r\n\r\nAnon-To: x@y.test\r\n\r\nhi",
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\ncontent-type: text/plain"
         + parameters + b"\r\n\r\nhi\r\n--b--\r\n",
+        b"X: y\rContent-Type: text/plain" + parameters + b"\r\n\r\n" + TO + b"hi\r\n",
     ):  # fmt: skip
         began = time.monotonic()
         with pytest.raises(Dropped):

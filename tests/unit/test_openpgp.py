@@ -15,7 +15,7 @@ from remailers import NOW, address, directory, key
 
 from remailer import openpgp
 from remailer.errors import ChainError, Dropped, SetupError
-from remailer.openpgp import Keyring
+from remailer.openpgp import MAX_KEYS, Keyring, _without_recipients
 from remailer.peel import peel
 
 TEXT = b"lines\r\nof text\r\n" * 400
@@ -129,6 +129,25 @@ def test_altered_and_cut_messages_are_dropped() -> None:
         for refused in (bytes(broken), sealed[:at], sealed[at:]):
             with pytest.raises(Dropped):
                 keyring.decrypt(refused)
+
+
+def test_packets_beside_the_encrypted_ones_are_dropped_or_count_for_nothing() -> None:
+    """No error but Dropped, no further tries with the key, and no other digest."""
+    certificate = pysequoia.Cert.from_bytes(directory().remailers[0].openpgp.encode())
+    whole = _without_recipients(pysequoia.encrypt(TEXT, [certificate], armor=False))
+    session, data = (bytes(one) for one in packet.PacketPile.from_bytes(whole))
+    other = openpgp.seal(b"", directory().remailers[1].openpgp)
+    wrong = bytes(next(iter(packet.PacketPile.from_bytes(other))))
+    marker, private = b"\xca\x03PGP", b"\xfc\x03abc"
+    keyring = Keyring.load(key("alpha"))
+    opened = keyring.decrypt(whole)
+    assert opened.text == TEXT
+    most = wrong * (MAX_KEYS - 1)
+    for same in (marker + whole, session + marker + data, whole + marker, most + whole):
+        assert keyring.decrypt(same) == opened
+    for refused in (whole + private, session + private + data, whole + data, wrong + most + whole):
+        with pytest.raises(Dropped):
+            keyring.decrypt(refused)
 
 
 def test_keys_that_cant_be_used_are_one_line() -> None:

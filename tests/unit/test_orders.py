@@ -172,6 +172,9 @@ def test_cutting_takes_linear_time() -> None:
     began = time.monotonic()
     assert len(cutmarks.cut(b"--\r\n" * 500_000, b"--", 9)) == 10
     cutmarks.cut(b"-- " + b" " * 2_000_000 + b"x\r\n", b"--", 9)
+    long = b"-" * 2_000_000
+    assert cutmarks.cut(b"a\r\n" + long + b" \r\nb" + long, long, 9) == [b"a\r\n", b"b" + long]
+    cutmarks.cut(b"--x\r\n" * 500_000, b"--", 9)
     assert time.monotonic() - began < 1
 
 
