@@ -5,6 +5,7 @@ Nothing is compressed: sizes don't depend on content. Each hop adds about 38 %.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.header import Header
@@ -20,6 +21,9 @@ from remailer.outgoing import domain_of, is_address
 
 ENCRYPTED = "Encrypted: PGP"
 """The directive before an armoured message for the remailer that the mail goes to."""
+
+_NAME = re.compile(r"[!-9;-~]+")
+"""A header's (RFC 5322, 2.2)."""
 
 
 @dataclass(frozen=True)
@@ -137,14 +141,21 @@ def header_block(lines: Sequence[tuple[str, str]]) -> bytes:
     Raises ChainError for a header that a remailer wouldn't take.
     """
     block = [b"##"]
+    said: set[str] = set()
     for name, value in lines:
-        written = value if value.isascii() else Header(value, "utf-8", maxlinelen=900).encode()
+        try:
+            written = value if value.isascii() else Header(value, "utf-8", maxlinelen=900).encode()
+        except UnicodeEncodeError:  # a command line of another charset
+            raise ChainError(f"header {name!r}: not UTF-8") from None
         line = f"{name}: {written}".encode("ascii", "replace")
         field = Field(name.lower(), written, (line,))
-        if not name.strip() or "\n" in written or not outgoing_headers([field]):
+        if not _NAME.fullmatch(name) or "\n" in written or not outgoing_headers([field]):
             raise ChainError(
                 f"header {name!r}: remailers don't take it; leave it out or shorten it"
             )
+        if name.lower() in said:
+            raise ChainError(f"header {name!r}: given twice, and remailers take only the first")
+        said.add(name.lower())
         block.append(line)
     return b"\r\n".join([*block, b"", b""])
 

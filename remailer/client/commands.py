@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from remailer.client.submission import Submission
     from remailer.directory import Directory
 
-_LATENT = re.compile(r"\+\d{0,2}:\d{2}r?")
+_LATENT = re.compile(r"\+[0-9]{0,2}:[0-9]{2}r?")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 ChainOption = Annotated[
     str, typer.Option(help="remailers, first to last: a,b,c; * is one drawn at random")
@@ -169,7 +170,7 @@ def _server(where: str, user: str, password_file: Path | None) -> Server:
     from remailer.client.send import Server
 
     host, colon, port = where.rpartition(":")
-    if not colon or not host or not port.isdecimal():
+    if not colon or not host or not _PORT.fullmatch(port) or int(port) > 65535:
         raise RemailerError(f"--server {where!r}: write it as HOST:PORT")
     return Server(host.strip("[]"), int(port), user or None, password_file)
 

@@ -59,8 +59,6 @@ def kept(path: Path | None) -> list[Kept]:
         found = [Kept(file, _phrases(file)) for file in files[:MOST]]
     except OSError as error:
         raise AnswerError(f"{error.filename}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise AnswerError(f"{path}: not text; name the file or folder of phrases kept") from None
     found = [one for one in found if one.phrases]
     if not found:
         raise AnswerError(f"{path}: no phrases in it; `remailer block` keeps them")
@@ -68,5 +66,8 @@ def kept(path: Path | None) -> list[Kept]:
 
 
 def _phrases(file: Path) -> tuple[str, ...]:
-    lines = (line.strip() for line in file.read_text().splitlines())
+    try:
+        lines = [line.strip() for line in file.read_text().splitlines()]
+    except UnicodeDecodeError:
+        raise AnswerError(f"{file}: not text; --keep is a file or folder of phrases") from None
     return tuple(line for line in lines if line and not line.startswith("#"))

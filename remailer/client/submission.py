@@ -24,6 +24,10 @@ class Submission:
     recipient: str
     body: bytes
 
+    def __post_init__(self) -> None:
+        """Raises ChainError if it is more than any mail may be."""
+        _judge(len(self.body))
+
     def mail(self, sender: str, now: datetime, message_id: str) -> bytes:
         """The complete mail (RFC 5322) from `sender`; `message_id` is without its brackets.
 
@@ -39,12 +43,16 @@ class Submission:
             *(() if self.body.isascii() else EIGHT_BIT),
         ]
         mail = "\r\n".join([*lines, "", ""]).encode() + self.body
-        if len(mail) > MAX_MAIL:
-            raise ChainError(
-                f"the mail would have {len(mail)} bytes and a remailer takes {MAX_MAIL}: "
-                "each hop adds about 38 %; send less, or over fewer hops"
-            )
+        _judge(len(mail))
         return mail
+
+
+def _judge(size: int) -> None:
+    if size > MAX_MAIL:
+        raise ChainError(
+            f"the mail would have {size} bytes and a remailer takes {MAX_MAIL}: each hop adds "
+            "about 38 %, padding up to twice the text; send less, over fewer hops, or --no-pad"
+        )
 
 
 def text_lines(body: bytes) -> bytes:

@@ -98,6 +98,7 @@ def test_layers_have_the_size_of_their_content_only() -> None:
         ({"body": b"\xff\n"}, "body: neither ASCII nor UTF-8"),
         ({"subject": "a\nBcc: x"}, "header 'Subject'"),
         ({"headers": [("Received", "x")]}, "header 'Received'"),
+        ({"headers": [("My Header", "x")]}, "header 'My Header'"),
         ({"headers": [("X\r\nBcc", "x")]}, "header 'X\\r\\nBcc'"),
     ],
 )

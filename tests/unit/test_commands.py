@@ -53,8 +53,9 @@ class User:
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
     (tmp_path / "directory.json").write_text(directory().model_dump_json())
     (tmp_path / "text").write_bytes(b"hello\n")
-    (tmp_path / "binary").write_bytes(b"\0")
+    (tmp_path / "binary").write_bytes(b"\0\xff")
     (tmp_path / "long").write_bytes(b"x" * 2000)
+    (tmp_path / "big").write_bytes((b"x" * 70 + b"\n") * 18_000)
     (tmp_path / "bad.json").write_text("{")
     return User(tmp_path, monkeypatch)
 
@@ -150,6 +151,13 @@ def test_a_block_an_answer_and_its_text(user: User, encrypt: str) -> None:
         ("SEND --latent 18:00 text", "--latent '18:00': write it as +1:30"),
         ("SEND --header Subject text", "--header 'Subject': write it as 'Name: value'"),
         ("SEND --header Received:x text", "header 'Received': remailers don't take it"),
+        ("SEND --header Grüße:x text", "header 'Grüße': remailers don't take it"),
+        ("SEND --header Subject:x --subject y text", "header 'Subject': given twice"),
+        ("SEND --subject \udcff text", "header 'Subject': not UTF-8"),
+        ("SEND --latent +١:٣٠ --print text", "write it as +1:30"),
+        ("SEND --server 127.0.0.1:99999 --from a@b.test text", "write it as HOST:PORT"),
+        ("SEND --print big", "a remailer takes 4194304"),
+        ("SEND --dry-run big", "send less, over fewer hops, or --no-pad"),
         ("SEND binary", "body: it has a NUL byte"),
         ("SEND long", "body: a line has 2000 bytes"),
         ("SEND text", "give --server HOST:PORT and --from ADDRESS, or --print"),
@@ -167,6 +175,7 @@ def test_a_block_an_answer_and_its_text(user: User, encrypt: str) -> None:
         ("open text", "share/remailer/blocks: No such file"),
         ("open text --keep text", "no PGP message in it"),
         ("open text --keep none", "none: No such file"),
+        ("open text --keep .", "binary: not text; --keep is"),
         ("nonsense", "No such command"),
     ],
 )
