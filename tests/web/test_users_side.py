@@ -95,3 +95,18 @@ def test_the_line_that_make_up_prints_works(web: Web, user: Container) -> None:
         # swaks adds a line end, which goes on like any text after the armour.
         (mail,) = arrive(mailboxes, b"hello from a pipe\r\n\r\n")
     assert b"Subject: hello\r\n" in mail
+
+
+def test_a_remailer_answers_those_who_ask_for_its_key(web: Web, user: Container) -> None:
+    node = web.topology.remailers[0]
+    asked = f"swaks --config $SWAKS_CONFIG --to {node.address} --header 'Subject: remailer-key'"
+    with Mailboxes(web) as mailboxes:
+        in_shell(user, f"{asked} --body 'please'")
+        (mail,) = arrive(mailboxes, b"Subject: Re: remailer-key")
+    header, _, body = mail.partition(b"\r\n\r\n")
+    assert b"To: alice@sender.test\r\n" in header
+    assert b"Auto-Submitted: auto-replied" in header
+    assert f'$remailer{{"{node.name}"}} = "<{node.address}> cpunk pgp '.encode() in body
+    key = web.directory.named(node.name)
+    assert key is not None
+    assert key.openpgp.split() == body[body.index(b"-----BEGIN") :].decode().split()
