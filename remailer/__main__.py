@@ -1,4 +1,4 @@
-"""The command `remailer`. `remailer health` is answered here, before anything heavy is imported."""
+"""The command `remailer`. `health` and `deliver` are run here, before heavy imports."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def main() -> None:
     """Run the command line."""
     if sys.argv[1:] == ["health"]:
         sys.exit(0 if healthy() else 1)
+    if sys.argv[1:2] == ["deliver"]:
+        from remailer.deliver import main as deliver
+
+        sys.exit(deliver(sys.argv[2:]))
     from remailer.cli import main as command_line
 
     command_line()

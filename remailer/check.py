@@ -19,6 +19,7 @@ import dns.reversename
 from cryptography import x509
 
 from remailer import directory, keys, openpgp
+from remailer.deliver import SOCKET
 from remailer.directory import Directory, Peer
 from remailer.errors import RemailerError, SetupError
 from remailer.gate import MAX_STRANGERS
@@ -82,8 +83,11 @@ async def lines(
     now = datetime.now(UTC)
     for line in (_private(own.folder), _entry(own, known), _certificate(own, now), _disk(place)):
         yield line
-    yield await _port_25(own.domain, place)
-    yield _connections(place.port)
+    if place.hosted:
+        yield await _host(place)
+    else:
+        yield await _port_25(own.domain, place)
+        yield _connections(place.port)
     for line in await _dns(own, resolver):
         yield line
     link = links(own, known)
@@ -179,6 +183,21 @@ def _connections(port: int) -> Line:
             "most of them is hung up on for others: `ss` tells who, a firewall can keep him out",
         )
     return Line("connections", f"room on port {port}")
+
+
+async def _host(place: Place) -> Line:
+    """Beside a mail host: the socket that `remailer deliver` goes to."""
+    what = "remailer deliver"
+    try:
+        async with asyncio.timeout(PORT_SECONDS):
+            reader, writer = await asyncio.open_unix_connection(place.spool / SOCKET)
+            greeting = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError):
+        greeting = b""
+    if not greeting.startswith(b"220"):
+        return Line(what, trouble="nobody takes its mail: is the node running, with --hosted?")
+    return Line(what, "is answered")
 
 
 async def _dns(own: Keys, resolver: Resolver) -> list[Line]:

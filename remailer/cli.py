@@ -13,9 +13,8 @@ from remailer import __version__
 from remailer.client import commands
 from remailer.errors import RemailerError
 from remailer.options import DIRECTORY, DirectoryOption
+from remailer.places import KEYS, SPOOL
 
-KEYS = Path("/var/lib/remailer/keys")
-SPOOL = Path("/var/lib/remailer/spool")
 USAGE = 2
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -24,10 +23,16 @@ KeysOption = Annotated[Path, typer.Option("--keys", help="folder of the node's o
 _RATE = "connections and 64 KiB parts of mail that port 25 takes from one address a minute"
 SpoolOption = Annotated[Path, typer.Option("--spool", help="folder for mail in transit")]
 
+HostedOption = Annotated[
+    bool, typer.Option("--hosted", help="no port 25: the host's mail system calls `deliver`")
+]
+
 
 class Speaks(StrEnum):
-    """What a node speaks on its link port."""
+    """What a node speaks with its peers."""
 
+    PORT25 = "port25"
+    DIRECT25 = "direct25"
     SMTP = "smtp"
     TLS = "tls"
 
@@ -44,7 +49,10 @@ def _remailer(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print it")
     ] = False,
 ) -> None:
-    """A minimal Type I remailer that keeps no logs. (`remailer health`: is port 25 answering?)"""
+    """A minimal Type I remailer that keeps no logs.
+
+    `remailer health`: is port 25 answering? `remailer deliver`: one mail, for a .forward.
+    """
 
 
 @app.command()
@@ -52,16 +60,20 @@ def init(
     name: Annotated[str, typer.Option(help="short name, as in chains")],
     address: Annotated[str, typer.Option(help="remailer@ and the node's own mail domain")],
     host: Annotated[list[str], typer.Option(help="IP address of the link port; repeatable")],
-    link_port: Annotated[int, typer.Option(help="port on which peers are spoken to")] = 2525,
+    link_port: Annotated[
+        int | None, typer.Option(help="port for peers: 2525, or 25 if the mail host's is used")
+    ] = None,
     speaks: Speaks = Speaks.TLS,
     keys: KeysOption = KEYS,
 ) -> None:
     """Make a node's keys; print its directory entry, and nothing else."""
+    from remailer.directory import HOSTED
     from remailer.init import make
     from remailer.keys import Identity
 
+    port = (25 if speaks.value in HOSTED else 2525) if link_port is None else link_port
     identity = Identity(
-        name=name, address=address, hosts=tuple(host), link_port=link_port, speaks=speaks.value
+        name=name, address=address, hosts=tuple(host), link_port=port, speaks=speaks.value
     )
     print(make(keys, identity).model_dump_json())
 
@@ -81,6 +93,7 @@ def renew(
 def run(
     resolver: Annotated[str, typer.Option(help="IP address of the DNS server to ask")],
     pool: Annotated[str, typer.Option(help="off, or exponential:MEAN in seconds")] = "off",
+    hosted: HostedOption = False,
     keys: KeysOption = KEYS,
     spool: SpoolOption = SPOOL,
     directory: DirectoryOption = DIRECTORY,
@@ -105,6 +118,7 @@ def run(
         certificate=shown,
         pgponly=pgponly,
         blocked=load(blocked) if blocked else Blocked(),
+        hosted=hosted,
     )
     live(keys, directory, place, pool)
 
@@ -115,12 +129,13 @@ def check(
     keys: KeysOption = KEYS,
     spool: SpoolOption = SPOOL,
     directory: DirectoryOption = DIRECTORY,
+    hosted: HostedOption = False,
 ) -> int:
     """Say whether keys, disk, peers, DNS and port 25 are well; nothing of any mail."""
     from remailer.check import check as look
     from remailer.node import Place
 
-    return look(keys, directory, Place(spool, resolver))
+    return look(keys, directory, Place(spool, resolver, hosted=hosted))
 
 
 commands.register(app)

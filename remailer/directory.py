@@ -16,6 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from remailer.errors import SetupError
 
+Speaks = Literal["port25", "direct25", "smtp", "tls"]
+"""What remailers speak to each other. On the first two mail comes in by the host's mail system."""
+HOSTED: tuple[Speaks, ...] = ("port25", "direct25")
+
 
 class Peer(BaseModel):
     """One remailer's public entry."""
@@ -28,7 +32,7 @@ class Peer(BaseModel):
     hosts: tuple[str, ...] = Field(min_length=1)
     """IP addresses of its link port, in order of preference."""
     link_port: int = Field(gt=0, lt=65536)
-    speaks: Literal["smtp", "tls"]
+    speaks: Speaks
     certificates: tuple[str, ...] = Field(min_length=1, max_length=2)
     """Its self-signed link certificates, PEM, trusted for this peer only. Two while keys change."""
     openpgp: str

@@ -97,6 +97,7 @@ def self_signed(
 def write(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Write new files that only this user can read, durably. Raises SetupError."""
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, data in contents.items():
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             descriptor = os.open(folder / name, flags, 0o600)

@@ -12,12 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from cryptography import x509
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from remailer.directory import Directory, Peer
+from remailer.directory import Directory, Peer, Speaks
 from remailer.errors import SetupError
 
 DOMAIN = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
@@ -42,7 +41,7 @@ class Identity(BaseModel):
     address: str
     hosts: tuple[str, ...]
     link_port: int
-    speaks: Literal["smtp", "tls"]
+    speaks: Speaks
 
 
 @dataclass(frozen=True)

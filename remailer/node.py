@@ -18,15 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from remailer import answers
+from remailer import answers, local
 from remailer.blocked import NOBODY, Blocked
 from remailer.delivery import HOSTS, PEERS, Connect, Deliveries, back_off
-from remailer.directory import Directory
+from remailer.directory import HOSTED, Directory
 from remailer.errors import SetupError, SpoolFull
 from remailer.exit import SMTP_PORT, Exit
 from remailer.gate import MAX_CONNECTIONS, MAX_STRANGERS, RATE, Gate, Rate
 from remailer.keys import Keys
 from remailer.link import links
+from remailer.link.port25 import Port25Link
 from remailer.link.smtp import listen
 from remailer.listener import Accept, Desk, Door
 from remailer.outgoing import domain_of
@@ -59,6 +60,8 @@ class Place:
     """The operator's own certificate and key for port 25."""
     pgponly: bool = False
     blocked: Blocked = NOBODY
+    hosted: bool = False
+    """Beside a mail host: no port 25, but a socket for `remailer deliver`."""
 
 
 class Node:
@@ -73,12 +76,15 @@ class Node:
         self._entry = keys.entry_in(directory)
         self._peers = {peer.domain: peer for peer in directory.remailers}
         self._links = links(keys, directory)
+        self._by_host = Port25Link(keys.domain)
         self._exit = Exit(
             keys.domain,
             Resolver(place.resolver, place.resolver_port),
             self._rng,
             port=place.exit_port,
         )
+        if self._entry.speaks in HOSTED and not place.hosted:
+            raise SetupError(f"{self._entry.speaks}: only beside a mail host: run --hosted")
         self._rules = Rules(
             name=self._entry.name,
             certificate=self._entry.openpgp,
@@ -93,7 +99,12 @@ class Node:
         self._host_key = (
             HostKey.of(*place.certificate) if place.certificate else HostKey.make(keys.domain)
         )
-        self._strangers = Gate(MAX_STRANGERS, rate=Rate(place.rate))
+        # Beside a mail host there is one stranger only, that host.
+        self._strangers = (
+            Gate(MAX_STRANGERS, of_one=MAX_STRANGERS)
+            if place.hosted
+            else Gate(MAX_STRANGERS, rate=Rate(place.rate))
+        )
         self._guests = Gate(MAX_CONNECTIONS - MAX_STRANGERS)
         self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -121,15 +132,18 @@ class Node:
 
     async def _open_ports(self) -> None:
         link = self._links[self._entry.speaks]
-        self._servers.append(
-            await link.open(
-                self._door(self._accept_transfer, self._guests),
-                self._place.host,
-                self._entry.link_port,
-            )
+        place = self._place
+        peers = await link.open(
+            self._door(self._accept_transfer, self._guests), place.host, self._entry.link_port
         )
-        door = partial(self._door(self._accept, self._strangers), lambda _: True, self._host_key)
-        self._servers.append(await listen(door, self._place.host, self._place.port))
+        if peers is not None:
+            self._servers.append(peers)
+        door = partial(self._door(self._accept, self._strangers), lambda _: True)
+        self._servers.append(
+            await local.listen(door, place.spool)
+            if place.hosted
+            else await listen(partial(door, self._host_key), place.host, place.port)
+        )
 
     def _door(self, accept: Accept, gate: Gate) -> partial[Door]:
         return partial(Door, Desk(self._keys.domain, accept, self._rules.blocked), gate)
@@ -214,6 +228,8 @@ class Node:
         return partial(self._links[peer.speaks].connect, peer)
 
     def _exit_to(self, domain: str) -> Connect:
+        if self._entry.speaks == "port25":
+            return self._by_host.hand_over
         return partial(self._exit.connect, domain)
 
 

@@ -7,6 +7,6 @@ from typing import Annotated
 
 import typer
 
-DIRECTORY = Path("/etc/remailer/directory.json")
+from remailer.places import DIRECTORY as DIRECTORY
 
 DirectoryOption = Annotated[Path, typer.Option("--directory", help="file of all remailers")]

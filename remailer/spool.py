@@ -85,6 +85,7 @@ class Spool:
     def open(cls, path: Path, secret: bytes, clock: Callable[[], float] = time.time) -> Spool:
         """Open or make the database (mode 0600). Raises SetupError, also if it is in use."""
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
             db.text_factory = bytes  # a damaged row is to be told from a failing disk

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from remailer.directory import Directory, Peer
+from remailer.directory import Directory, Peer, Speaks
 from remailer.keys import Keys
+from remailer.link.direct25 import Direct25Link
+from remailer.link.port25 import Port25Link
 from remailer.link.smtp import Admit, Conversation, SmtpLink
 from remailer.link.tls import TlsLink
 
@@ -17,16 +19,18 @@ class Link(Protocol):
 
     async def open(
         self, protocol: Callable[[Admit], asyncio.BaseProtocol], host: str | None, port: int
-    ) -> asyncio.Server:
-        """Listen for peers. Raises SetupError if the port can't be had."""
+    ) -> asyncio.Server | None:
+        """Listen for peers; None if the host's mail system does. Raises SetupError."""
 
     async def connect(self, peer: Peer) -> Conversation:
         """A conversation with that peer and nobody else. Raises Unreachable."""
 
 
-def links(own: Keys, directory: Directory) -> dict[str, Link]:
+def links(own: Keys, directory: Directory) -> dict[Speaks, Link]:
     """A node's links, by what the directory says a peer speaks. Raises SetupError."""
     return {
+        "port25": Port25Link(own.domain),
+        "direct25": Direct25Link(own.domain),
         "smtp": SmtpLink(own.domain),
         "tls": TlsLink(own.domain, own.certificate, own.link_key, directory),
     }
