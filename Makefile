@@ -1,8 +1,9 @@
 # unlogged: a containerised testbed of anonymous remailers. `make help` lists what there is.
 #
 # Settings, in the environment or on make's command line:
-#   WEB=name (unlogged)  LINK=tls|smtp (tls)  NODES=n (5)  POOL=off|exponential:SECONDS
-#   PORTS=n (free ones)  SEED=n (random)  COMPOSE="docker-compose" (what is found)
+#   WEB=name (unlogged)  LINK=port25|direct25|smtp|tls (tls)  NODES=n (5)  POOL=off|exponential:SECONDS
+#   HOSTED=1 (beside each node a mail host that logs)  PORTS=n (free ones)  SEED=n (random)
+#   COMPOSE="docker-compose" (what is found)
 #   PAIRS=n (5: what make bench measures of each, in six minutes)
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 RUN    := $(VENV)/bin/python -m
 
-export WEB LINK NODES POOL PORTS SEED COMPOSE PAIRS
+export WEB LINK HOSTED NODES POOL PORTS SEED COMPOSE PAIRS
 
 .DEFAULT_GOAL := help
 .PHONY: help setup images up down status verify leaks bench test test-unit lint pictures clean

@@ -18,6 +18,7 @@ class Expected(StrEnum):
 
     HOLDS = "holds"
     FAILS = "fails"
+    NOT_CLAIMED = "not claimed"
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,25 @@ class Claim:
     control: str
     plants: tuple[str, ...]
     fails_at: frozenset[Link] = frozenset()
+    not_claimed_at: frozenset[Link] = frozenset()
+    hosted: Expected = Expected.HOLDS
+    """Where a node stands beside a mail host that logs, at whatever stage."""
     short: str = field(kw_only=True)
     """The sentence in at most 29 characters, for a table on a terminal."""
     twin: str = field(kw_only=True)
     """The control in at most 22 characters."""
 
-    def expected(self, link: Link) -> Expected:
-        """What this claim's rows must say at a link stage."""
-        return Expected.FAILS if link in self.fails_at else Expected.HOLDS
+    def expected(self, link: Link, hosted: bool = False) -> Expected:
+        """What this claim's rows must say at a link stage; `hosted`: beside mail hosts."""
+        if link in self.not_claimed_at:
+            return Expected.NOT_CLAIMED
+        if link in self.fails_at:
+            return Expected.FAILS
+        return self.hosted if hosted or link.port == 25 else Expected.HOLDS
 
 
-_CLEAR = frozenset({Link.SMTP})
+_PORT_25 = frozenset({Link.PORT25, Link.DIRECT25})
+_CLEAR = _PORT_25 | {Link.SMTP}
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
@@ -69,6 +78,7 @@ CLAIMS: tuple[Claim, ...] = (
         "strace of the node's system calls, from another container; it is kept with the results",
         "the end of the mail, a sync of the spool and the 250 are all seen",
         ("sync-off",),
+        hosted=Expected.NOT_CLAIMED,
         short="250 only once it is on disk",
         twin="sync and 250 seen",
     ),
@@ -91,6 +101,7 @@ CLAIMS: tuple[Claim, ...] = (
         "docker diff, and the mount table seen from outside",
         "docker diff shows the logs that the mail hosts wrote during the same load",
         (),
+        hosted=Expected.FAILS,
         short="root file system untouched",
         twin="mail hosts' logs seen",
     ),
@@ -152,6 +163,7 @@ CLAIMS: tuple[Claim, ...] = (
         "the mails as the recipients have them",
         "an ordinary mail from the same sender shows all of it to the same check",
         ("received-kept", "message-id-kept"),
+        frozenset({Link.PORT25}),
         short="the mail shows no origin",
         twin="ordinary mail shows it",
     ),
@@ -179,6 +191,7 @@ CLAIMS: tuple[Claim, ...] = (
         "the files that the node can see, read through /proc",
         "the node's own private keys are found by the same search",
         (),
+        hosted=Expected.NOT_CLAIMED,
         short="reads no other node's key",
         twin="own keys found",
     ),
@@ -195,6 +208,21 @@ CLAIMS: tuple[Claim, ...] = (
         twin="inside is reached",
     ),
     Claim(
+        "log-hops",
+        "No log of a mail host names the hop: neither to whom the sending remailer's host gave the "
+        "mail, nor from whom the receiving one's had it.",
+        "D",
+        "link",
+        "the mail logs in both nodes' containers, read through Docker",
+        "the same reading finds in the log of the sender's host that it gave mail to both nodes, "
+        "and in the logs of hosts beside nodes that they had it from there; where a node has no "
+        "mail host and so no log, in that of the recipient's host that it had mail from the node",
+        ("hop-by-host",),
+        _PORT_25,
+        short="no log names the hop",
+        twin="users' hops are logged",
+    ),
+    Claim(
         "link-port",
         "Remailers talk to each other on the agreed port only, and nobody else is talked to there.",
         "D",
@@ -203,6 +231,7 @@ CLAIMS: tuple[Claim, ...] = (
         "at least as many bytes as this link's mails have, handshakes not counted, are seen on the "
         "agreed port, and those mails arrive",
         (),
+        not_claimed_at=_PORT_25,
         short="agreed port, peers only",
         twin="mail seen on it",
     ),
@@ -254,7 +283,8 @@ CLAIMS: tuple[Claim, ...] = (
         "with a pinned key the same prober is let in, and a server that refuses nobody lets in "
         "each of the strangers",
         ("peer-unpinned",),
-        _CLEAR,
+        frozenset({Link.SMTP}),
+        not_claimed_at=_PORT_25,
         short="takes nothing from a stranger",
         twin="pinned key let in",
     ),
@@ -267,7 +297,8 @@ CLAIMS: tuple[Claim, ...] = (
         "a prober that answers as a peer",
         "when the same prober shows the pinned key the waiting mail arrives, once",
         ("peer-unpinned",),
-        _CLEAR,
+        frozenset({Link.DIRECT25, Link.SMTP}),
+        not_claimed_at=frozenset({Link.PORT25}),
         short="hands no mail to an impostor",
         twin="pinned key gets it",
     ),

@@ -44,7 +44,7 @@ def _number(name: str, default: int) -> int:
 
 
 def wanted() -> Topology:
-    """The topology that the environment asks for (WEB, LINK, NODES, POOL)."""
+    """The topology that the environment asks for (WEB, LINK, NODES, POOL, HOSTED)."""
     link = _env("LINK", Topology.link)
     if link not in set(Link):
         raise UsageError(f"LINK={link!r} is no link stage: use one of {', '.join(Link)}")
@@ -53,6 +53,7 @@ def wanted() -> Topology:
         link=Link(link),
         nodes=_number("NODES", Topology.nodes),
         pool=_env("POOL", Topology.pool),
+        hosted=bool(_number("HOSTED", 0)),
     )
 
 
@@ -71,7 +72,7 @@ def _ports() -> int:
 
 def _same(web: Web, asked: Topology) -> None:
     """A web that is up must be the one that is asked for."""
-    for setting in ("link", "nodes", "pool"):
+    for setting in ("link", "nodes", "pool", "hosted"):
         is_, want = getattr(web.topology, setting), getattr(asked, setting)
         if is_ != want:
             raise WebError(
@@ -228,7 +229,7 @@ def render(
     if unknown:
         raise UsageError(f"--leak: no remailer {', '.join(sorted(unknown))} in this web")
     typer.echo(
-        compose.render(Topology(asked.web, asked.link, asked.nodes, asked.pool, leaks=planted)),
+        compose.render(replace(asked, leaks=planted)),
         nl=False,
     )
 

@@ -7,14 +7,14 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import jinja2
 
 from testbed.errors import DockerError, UsageError
-from testbed.topology import Topology
+from testbed.topology import Node, Topology
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: where compose.yaml, images/ and tests/leaks/ are."""
@@ -38,8 +38,25 @@ def render(topology: Topology) -> str:
         headline=headline,
         mailhost_caps=MAILHOST_CAPS,
         witness_caps=WITNESS_CAPS,
+        run=", ".join(_run(topology)),
+        environment=lambda node: ", ".join(_environment(topology, node)),
         last_octet=lambda host: host.rpartition(".")[2],
     )
+
+
+def _run(topology: Topology) -> Iterator[str]:
+    """The remailer's arguments, as items of a YAML list."""
+    yield from ("run", "--resolver", '"${UNLOGGED_NET}.2"', "--pool", '"${UNLOGGED_POOL}"')
+    yield from ["--hosted"] if topology.hosted else ["--rate", '"1000000"']
+
+
+def _environment(topology: Topology, node: Node) -> Iterator[str]:
+    """A node's variables, as items of a YAML mapping."""
+    if topology.hosted:
+        yield 'RESOLVER: "${UNLOGGED_NET}.2"'
+        yield f'REMAILER_UID: "{node.uid}"'
+    if node.name in topology.leaks:
+        yield "PYTHONPATH: /opt/leaks"
 
 
 def variables(topology: Topology, state: Path, images: Mapping[str, str]) -> dict[str, str]:
@@ -51,7 +68,7 @@ def variables(topology: Topology, state: Path, images: Mapping[str, str]) -> dic
         "UNLOGGED_POOL": topology.pool,
         "UNLOGGED_BRIDGE": topology.bridge,
         "UNLOGGED_EDGE_BRIDGE": topology.edge_bridge,
-    } | {f"UNLOGGED_{name.upper()}_IMAGE": tag for name, tag in images.items()}
+    } | {f"UNLOGGED_{name.upper().replace('-', '_')}_IMAGE": tag for name, tag in images.items()}
 
 
 PATIENCE = 300.0

@@ -54,6 +54,11 @@ RECIPES = {
         Recipe("base"),
         Recipe("remailer", {"remailer": "remailer"}, lock="requirements/node.txt"),
         Recipe(
+            "remailer-1993",
+            {"remailer": "remailer", "remailer-entry.py": "images/remailer/entry.py"},
+            lock="requirements/node.txt",
+        ),
+        Recipe(
             "witness",
             {
                 "testbed/witness/agent": "testbed/witness/agent",

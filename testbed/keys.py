@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from remailer.directory import Directory, Peer
 from testbed.errors import DockerError
-from testbed.topology import LINK_PORT, MailHost, Node, Topology
+from testbed.topology import MailHost, Node, Topology
 
 
 def make_node_keys(docker: DockerClient, topology: Topology, image: str) -> list[Peer]:
@@ -36,7 +36,7 @@ def _init(docker: DockerClient, topology: Topology, node: Node, image: str) -> P
         image,
         [
             "init", "--name", node.name, "--address", node.address, "--host", node.host,
-            "--link-port", str(LINK_PORT), "--speaks", str(topology.link),
+            "--link-port", str(topology.link.port), "--speaks", str(topology.link),
         ],
         user=f"{node.uid}:{node.uid}",
         network_mode="none",

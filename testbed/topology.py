@@ -31,8 +31,15 @@ _NAMES = (
 class Link(StrEnum):
     """The link stages that this version can bring up (docs/claims.md tells the whole ladder)."""
 
+    PORT25 = "port25"
+    DIRECT25 = "direct25"
     SMTP = "smtp"
     TLS = "tls"
+
+    @property
+    def port(self) -> int:
+        """Where a remailer takes its peers' mail; 25 is its host's mail system."""
+        return 25 if self in {Link.PORT25, Link.DIRECT25} else LINK_PORT
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,12 @@ class Topology:
     net: str = "10.193.0"
     leaks: Mapping[str, str] = field(default_factory=dict)
     """Planted leaks: node name → name of the plant in tests/leaks/."""
+    hosted: bool = False
+    """Each node is a user's process beside a mail host that logs; on port 25 it has to be."""
 
     def __post_init__(self) -> None:
+        if self.link.port == 25:
+            object.__setattr__(self, "hosted", True)
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,30}", self.web):
             raise UsageError(
                 f"WEB={self.web!r} is not a name: use 1 to 31 of a-z, 0-9, - and _, "

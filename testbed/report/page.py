@@ -46,6 +46,7 @@ def html(record: Record, bench: str = "") -> str:
         overall=text.overall(record),
         headline=text.headline(record),
         picture=Markup(picture.svg(record)),
+        stage_name=text.stage_of(record),
         stage=STAGES[record.link],
         attackers=ATTACKERS,
         not_claimed=NOT_CLAIMED,

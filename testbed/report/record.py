@@ -24,6 +24,13 @@ SCHEMA = 1
 
 NOBODY = "nothing: no witness answered about it in this run"
 
+NOT_CLAIMED = "nothing: it is not claimed at this stage"
+
+_WANTED = {
+    Expected.HOLDS: Status.PASS,
+    Expected.FAILS: Status.FAIL,
+    Expected.NOT_CLAIMED: Status.NOT_APPLICABLE,
+}
 _WORST_FIRST = (Status.FAIL, Status.INCONCLUSIVE, Status.PASS, Status.NOT_APPLICABLE)
 
 
@@ -114,8 +121,7 @@ class Row:
     @property
     def as_expected(self) -> bool:
         """Every node or link answers exactly as the table of claims expects at this stage."""
-        wanted = Status.PASS if self.expected is Expected.HOLDS else Status.FAIL
-        return set(self.by_subject.values()) == {wanted}
+        return set(self.by_subject.values()) == {_WANTED[self.expected]}
 
     def problems(self) -> tuple[Finding, ...]:
         """The findings that fail or are inconclusive, in order."""
@@ -150,6 +156,8 @@ class Record:
     mails: tuple[Mail, ...] = ()
     traffic: tuple[Traffic, ...] = ()
     capture: Capture | None = None
+    hosted: bool = False
+    """Each node stood beside a mail host that logs."""
     schema: int = SCHEMA
 
     @classmethod
@@ -175,6 +183,7 @@ class Record:
             mailhosts=tuple(Host(m.name, m.domain, m.host) for m in topology.mailhosts),
             dns=topology.dns,
             leaks=dict(topology.leaks),
+            hosted=topology.hosted,
             started=started.astimezone(UTC),
             seed=seed,
             versions=dict(versions),
@@ -194,7 +203,11 @@ class Record:
     def rows(self) -> tuple[Row, ...]:
         """One row a claim, in the table's order; claims without any finding have none."""
         rows = (
-            Row(c, c.expected(self.link), tuple(f for f in self.findings if f.claim == c.id))
+            Row(
+                c,
+                c.expected(self.link, self.hosted),
+                tuple(f for f in self.findings if f.claim == c.id),
+            )
             for c in CLAIMS
         )
         return tuple(row for row in rows if row.findings)
@@ -259,15 +272,21 @@ def subjects(claim: Claim, topology: Topology) -> tuple[str, ...]:
 
 
 def _completed(findings: tuple[Finding, ...], topology: Topology) -> tuple[Finding, ...]:
-    """In the order of the table, with an inconclusive finding wherever there was none."""
+    """In the order of the table, with an inconclusive finding wherever there was none.
+
+    What is not claimed at this stage is not applicable, whatever somebody saw of it.
+    """
     given: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         given.setdefault((finding.claim, finding.subject), []).append(_escaped(finding))
     ordered: list[Finding] = []
     for claim in CLAIMS:
         for subject in subjects(claim, topology):
+            told = given.pop((claim.id, subject), None)
+            if claim.expected(topology.link, topology.hosted) is Expected.NOT_CLAIMED:
+                told = [Finding(claim.id, subject, Status.NOT_APPLICABLE, NOT_CLAIMED)]
             nobody = Finding(claim.id, subject, Status.INCONCLUSIVE, NOBODY)
-            ordered += given.pop((claim.id, subject), [nobody])
+            ordered += told or [nobody]
     if given:
         claim_id, subject = next(iter(given))
         raise ValueError(f"finding about {subject!r} under {claim_id!r}: not in this web or table")

@@ -88,7 +88,7 @@ def _title(record: Record) -> Text:
     line = Text.assemble(
         (" " + record.web, "bold"),
         f"  {nodes}, link stage ",
-        (str(record.link), "bold"),
+        (text.stage_of(record), "bold"),
         f", pool {record.pool}, seed {record.seed}",
     )
     if record.leaks:

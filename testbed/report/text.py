@@ -41,9 +41,14 @@ def arrow(subject: str) -> str:
     return subject.replace(">", " → ")
 
 
+def stage_of(record: Record) -> str:
+    """The link stage, and whether mail hosts stand beside the nodes (on port 25 they have to)."""
+    return f"{record.link}{' beside mail hosts' if record.hosted else ''}"
+
+
 def headline(record: Record) -> str:
     """The verdict in one line, without sign or exit status."""
-    rows, stage = record.rows, f"at link stage {record.link}"
+    rows, stage = record.rows, f"at link stage {stage_of(record)}"
     failed = [row for row in rows if row.status is Status.FAIL]
     unknown = [row for row in rows if row.status is Status.INCONCLUSIVE]
     if failed:

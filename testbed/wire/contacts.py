@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from testbed.topology import LINK_PORT, PROBE_PORT, Node, Topology
+from testbed.topology import PROBE_PORT, Node, Topology
 from testbed.verdict import Control, Evidence, Finding, judge
 from testbed.wire.canary import Canaries
 from testbed.wire.capture import SYSLOG_TWIN
@@ -99,12 +99,12 @@ def _allowed(c: Conversation, topology: Topology) -> bool:
     """Is this a conversation that a remailer may have? Replies belong to who began."""
     nodes = {n.host for n in topology.remailers}
     hosts = {m.host for m in topology.mailhosts}
-    by_tcp = c.protocol == "tcp"
+    by_tcp, link_port = c.protocol == "tcp", topology.link.port
     return (
         # What the prober is told as a stranger or a peer is the active probes' own claim.
-        (by_tcp and c.target_port == LINK_PORT and c.source == topology.prober)
+        (by_tcp and c.target_port == link_port and c.source == topology.prober)
         or (by_tcp and c.target_port in _PROBE_PORTS and c.target == topology.prober)
-        or (by_tcp and c.target_port == LINK_PORT and {c.source, c.target} <= nodes)
+        or (by_tcp and c.target_port == link_port and {c.source, c.target} <= nodes)
         or (by_tcp and c.target_port == 25 and c.source in nodes and c.target in hosts)
         # Anybody may hand mail to a remailer, but for another remailer.
         or (by_tcp and c.target_port == 25 and c.source not in nodes and c.target in nodes)
@@ -134,7 +134,7 @@ def _contacts(
     begun = [c for c in own if c.source == node.host]
     controls = [whole]
     for sought, ports in (
-        (f"its mail to peers, port {LINK_PORT}", {LINK_PORT}),
+        (f"its mail to peers, port {topology.link.port}", {topology.link.port}),
         ("its mail to mail hosts, port 25", {25}),
         ("its look-ups, port 53", {53}),
     ):

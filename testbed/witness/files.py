@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Any
 
+from remailer.deliver import SOCKET
 from testbed.run import Run
 from testbed.verdict import Control, Evidence, Finding, judge
 from testbed.wire.canary import Canaries
@@ -29,7 +30,7 @@ from testbed.witness.inside import (
 )
 
 DECLARED = {
-    SPOOL: frozenset({DATABASE, f"{DATABASE}-wal"}),
+    SPOOL: frozenset({DATABASE, f"{DATABASE}-wal", SOCKET}),
     KEYS: frozenset({"identity.json", "openpgp.asc", "link.key", "link.crt", "secret"}),
 }
 """The volumes of a node, and every file that may be in them."""
@@ -242,7 +243,8 @@ def _declared(mount: Answer, entry: Answer) -> bool:
     if names is None:
         return not (mount["writable"] and mount["folder"])
     name = entry["path"].removeprefix(mount["point"] + "/")
-    return entry["kind"] == "file" and name in names and not entry["attributes"]
+    kind = "socket" if (mount["point"], name) == (SPOOL, SOCKET) else "file"
+    return entry["kind"] == kind and name in names and not entry["attributes"]
 
 
 def _told(entry: Answer) -> Iterator[Evidence]:

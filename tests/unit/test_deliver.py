@@ -36,7 +36,7 @@ def remailer(home: Path, *arguments: str, mail: bytes = b"") -> subprocess.Compl
 
 def listening(pid: int) -> set[int]:
     """The TCP ports that a process listens on."""
-    own = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    own = {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
     rows = [
         line.split()
         for table in ("tcp", "tcp6")
@@ -76,7 +76,6 @@ def node(home: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_a_mail_is_taken_and_nothing_is_said(home: Path, node: subprocess.Popen[bytes]) -> None:
     done = remailer(home, "deliver", mail=NULL)
     assert (done.returncode, done.stdout, done.stderr) == (OK, b"", b"")
-    assert remailer(home, "check", "--hosted", "--resolver", "127.0.0.1").stdout.count(b"answered")
 
 
 def test_what_was_taken_is_on_disk(home: Path, node: subprocess.Popen[bytes]) -> None:
