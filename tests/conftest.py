@@ -86,9 +86,13 @@ def make_web(docker_client: DockerClient, images: dict[str, str]) -> WebMaker:
         nodes: int = 5,
         pool: str = "exponential:1.0",
         leaks: dict[str, str] | None = None,
+        *,
+        hosted: bool = False,
     ) -> Iterator[Web]:
         name = f"pytest-{os.getpid()}-{random.SystemRandom().randrange(10**6)}"
-        web = Web(docker_client, Topology(name, link, nodes, pool, leaks=leaks or {}))
+        web = Web(
+            docker_client, Topology(name, link, nodes, pool, leaks=leaks or {}, hosted=hosted)
+        )
         web.up(images, quiet)
         try:
             yield web

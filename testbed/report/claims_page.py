@@ -125,11 +125,11 @@ passed.
 """
 
 _HOSTED = """\
-On the first two the receiving side is a mail host, so each node is a user's process beside one that
-logs (`images/remailer-1993`), and runs without root. `HOSTED=1` puts the same beside nodes that talk
-over a port of their own: what users mail in is in the host's log then, what goes on to the next
-remailer is not. *Not claimed* is what the mail host in the container makes meaningless; a row that
-says so is no pass.
+On the first two the receiving side is a mail host, so each node is a user's process, without root,
+beside a mail host that logs (`images/remailer-1993`). `HOSTED=1` puts one beside nodes that talk
+over a port of their own, too: what users mail in is in the host's log then, what goes on to the
+next remailer is not. *Not claimed* is what a mail host in the container, or a peer's at the other
+end, makes meaningless; a row that says so is no pass.
 """
 
 

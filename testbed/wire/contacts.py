@@ -127,7 +127,13 @@ def _contacts(
         and not noise(c)
         and not _twin(c.payload, c.mac, node, macs)
     ]
-    bad = [told(c, topology) for c in own if not _allowed(c, topology)]
+    # What another remailer began is that one's to answer for.
+    others = {n.host for n in topology.remailers} - {node.host}
+    bad = [
+        told(c, topology)
+        for c in own
+        if not _allowed(c, topology) and not (c.source in others and c.mac == macs.get(c.source))
+    ]
     for p in wire.packets:
         if p.query is not None and _from(p, node, macs):
             bad += _marked(p.frame, p.query[0], canaries)

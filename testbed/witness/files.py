@@ -128,7 +128,10 @@ def root_row(node: str, diff: Diff, answer: Answer, controls: Sequence[Control])
             *controls,
         ],
         evidence=some(
-            [Evidence(f"docker diff: {c['Path']}", _CHANGES[int(c["Kind"])]) for c in diff]
+            [
+                Evidence(f"docker diff: {c['Path']}", _CHANGES[int(c["Kind"])])
+                for c in sorted(diff, key=lambda change: change["Path"] != MAIL_LOG)
+            ]
         ),
         kind="root",
     )

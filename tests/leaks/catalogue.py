@@ -22,6 +22,8 @@ class Plant:
     """Other claims that must accuse the node of it too."""
     perhaps: frozenset[str] = frozenset()
     """Claims that may accuse the node of it, depending on when they look."""
+    hosted: bool = False
+    """It takes a mail host beside the node."""
 
 
 CATALOGUE = (
@@ -65,6 +67,17 @@ CATALOGUE = (
     Plant("sync_off", "technical", "durable", "not durable", r"250"),
     Plant("message_id_kept", "careless", "headers", "message-id", r"(?i)message-id"),
     Plant("mail_reported", "careless", "delivered", "mail", r"no letter asked for"),
+    Plant(
+        "hop_by_host",
+        "careless",
+        "log-hops",
+        "log",
+        r"mail\.log, line \d+.*to=<remailer@",
+        also=frozenset({"contacts", "link-port", "link-encrypted", "link-canary"}),
+        # Its host finds no impostor in the DNS, so there is nothing to see of what it would do.
+        perhaps=frozenset({"link-ephemeral", "link-pinned"}),
+        hosted=True,
+    ),
 )
 
 BY_NAME = {plant.name: plant for plant in CATALOGUE}

@@ -135,7 +135,7 @@ def test_a_block_an_answer_and_its_text(user: User, encrypt: str) -> None:
     [
         ("send --to a@b.test --directory none text", "directory none: No such file"),
         ("send --to a@b.test --directory bad.json text", "directory bad.json: file: Invalid JSON"),
-        ("send --to a@b.test text", "directory /etc/remailer/directory.json: No such file"),
+        ("send --to a@b.test text", "/directory.json: No such file"),
         ("SEND", "Missing argument"),
         ("send text", "Missing option '--to'"),
         ("SEND none", "none: No such file or directory"),

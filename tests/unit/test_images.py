@@ -25,7 +25,7 @@ def checkout(tmp_path: Path) -> Path:
     sources |= {source for r in RECIPES.values() for source in r.copies.values()}
     for source in sources:
         if (ROOT / source).is_dir():
-            shutil.copytree(ROOT / source, tmp_path / source)
+            shutil.copytree(ROOT / source, tmp_path / source, dirs_exist_ok=True)
         elif (ROOT / source).exists():
             (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / source, tmp_path / source)
@@ -60,8 +60,8 @@ def test_tags_are_pure(checkout: Path, docker: MagicMock) -> None:
     [
         ("images/base/Dockerfile", set(RECIPES)),
         ("images/mailhost/main.cf", {"mailhost"}),
-        ("remailer/directory.py", {"remailer", "bench"}),
-        ("requirements/node.txt", {"remailer", "bench"}),
+        ("remailer/directory.py", {"remailer", "remailer-1993", "bench"}),
+        ("requirements/node.txt", {"remailer", "remailer-1993", "bench"}),
         ("testbed/wire/canary.py", {"witness"}),
         ("images/sniffer/sniff.py", {"sniffer"}),
     ],

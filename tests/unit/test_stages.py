@@ -1,0 +1,66 @@
+"""Webs whose nodes stand beside mail hosts: what the table expects there, and how they are made."""
+
+from __future__ import annotations
+
+import pytest
+from sample import record
+
+from testbed import compose
+from testbed.claims import BY_ID, Expected
+from testbed.report import claims_page, terminal
+from testbed.report.record import NOT_CLAIMED
+from testbed.topology import Link, Topology
+from testbed.verdict import Status
+
+HOLDS, FAILS, NOT = Expected.HOLDS, Expected.FAILS, Expected.NOT_CLAIMED
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        ("delivered", (HOLDS, HOLDS, HOLDS, HOLDS, HOLDS)),
+        ("log-hops", (FAILS, FAILS, HOLDS, HOLDS, HOLDS)),
+        ("headers", (FAILS, HOLDS, HOLDS, HOLDS, HOLDS)),
+        ("silent-root", (FAILS, FAILS, HOLDS, HOLDS, FAILS)),
+        ("durable", (NOT, NOT, HOLDS, HOLDS, NOT)),
+        ("link-canary", (FAILS, FAILS, FAILS, HOLDS, HOLDS)),
+        ("link-port", (NOT, NOT, HOLDS, HOLDS, HOLDS)),
+        ("link-pinned", (NOT, FAILS, FAILS, HOLDS, HOLDS)),
+    ],
+)
+def test_what_each_stage_promises(claim: str, expected: tuple[Expected, ...]) -> None:
+    columns = [(stage, hosted) for _, stage, hosted in claims_page.COLUMNS]
+    assert tuple(BY_ID[claim].expected(*column) for column in columns) == expected
+
+
+def test_stages_stand_in_the_ladders_order() -> None:
+    assert list(Link) == ["port25", "direct25", "smtp", "tls"]
+
+
+@pytest.mark.parametrize("link", [Link.PORT25, Link.DIRECT25])
+def test_on_port_25_nodes_stand_beside_mail_hosts(link: Link) -> None:
+    topology = Topology(link=link)
+    assert topology.hosted
+    assert topology == Topology(link=link, hosted=True)
+    assert topology.link.port == 25
+
+
+def test_what_is_not_claimed_is_never_a_pass_whatever_was_seen() -> None:
+    run = record(Link.DIRECT25)
+    assert run.as_expected
+    assert run.status == 1
+    durable = next(row for row in run.rows if row.claim.id == "durable")
+    assert {f.status for f in durable.findings} == {Status.NOT_APPLICABLE}
+    assert {f.looked_at for f in durable.findings} == {NOT_CLAIMED}
+    assert "not claimed" in terminal.svg(run).replace("&#160;", " ")
+
+
+def test_a_hosted_node_is_a_users_process_and_starts_as_its_own_uid() -> None:
+    text = compose.render(Topology(nodes=2, hosted=True, leaks={"alpha": "hop_by_host"}))
+    _, alpha, bravo = text.split("    <<: *remailer\n")
+    assert "UNLOGGED_REMAILER_1993_IMAGE" in text
+    assert "--hosted]" in text
+    assert 'REMAILER_UID: "20002"' in bravo
+    assert "user:" not in alpha + bravo.partition("<<: *mailhost")[0]
+    assert "command: [python3, -m, leaks.hop_by_host, run, " in alpha
+    assert "1993" not in compose.render(Topology())
