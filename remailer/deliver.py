@@ -10,6 +10,7 @@ Only what is needed is imported: a process is started for each mail.
 
 from __future__ import annotations
 
+import re
 import smtplib
 import sys
 from collections.abc import Sequence
@@ -22,10 +23,11 @@ SOCKET = "deliver"
 """The node's Unix socket in the folder of its spool."""
 OK, EX_TEMPFAIL = 0, 75
 """sysexits(3), as local(8) and pipe(8) of Postfix read them."""
-REFUSED = frozenset({552, 554})
-"""Too big, or not a clean mail: docs/node.md. No other answer means that it can never be taken."""
+REFUSED = frozenset({550, 552, 554})
+"""From whom nothing is taken, too big, not a clean mail: docs/node.md. Nothing else is for ever."""
 NODE_SECONDS = 300.0
 _CHUNK = 1 << 16
+_SENDER = re.compile(rb"return-path:[ \t]*<([!#-;=?A-~]{1,200}@[!#-;=?A-~]{1,200})>", re.IGNORECASE)
 
 
 class _Local(smtplib.LMTP):
@@ -71,9 +73,18 @@ def as_sent(mail: bytes) -> bytes:
     return mail.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
+def sender(mail: bytes) -> str:
+    """Whom the envelope named, by the Return-Path that mail systems put at the top; else nobody."""
+    for line in mail.partition(b"\r\n\r\n")[0].split(b"\r\n"):
+        if line.lower().startswith(b"return-path:"):  # any further one came with the mail
+            found = _SENDER.fullmatch(line.rstrip())
+            return found[1].decode("ascii") if found else ""
+    return ""
+
+
 def _hand_over(node: _Local, mail: bytes) -> int:
     """The node's last word. Every node takes mail for its postmaster (RFC 5321, 4.5.1)."""
-    code, _ = node.mail("", [f"SIZE={len(mail)}"])
+    code, _ = node.docmd("MAIL", f"FROM:<{sender(mail)}> SIZE={len(mail)}")
     if code == 250:
         code, _ = node.rcpt("postmaster")
     if code == 250:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from node_web import free_port
 
-from remailer.deliver import EX_TEMPFAIL, OK, SOCKET, as_sent
+from remailer.deliver import EX_TEMPFAIL, OK, SOCKET, as_sent, sender
 from remailer.outgoing import MAX_MAIL
 
 FOLDER = ".local/share/remailer"
@@ -119,7 +119,7 @@ def test_what_the_node_refuses_for_ever_is_dropped_not_bounced(
 @pytest.mark.parametrize(
     "said",
     [b"", b"421 full\r\n", b"220 x\r\n250-x\r\n250 SIZE 99\r\n452 no room\r\n",
-     b"220 x\r\n250-x\r\n250 SIZE 9999\r\n250 ok\r\n550 unknown\r\n", b"220 x\r\n500 what?\r\n"],
+     b"220 x\r\n250-x\r\n250 SIZE 9999\r\n250 ok\r\n501 unknown\r\n", b"220 x\r\n500 what?\r\n"],
 )  # fmt: skip
 def test_any_other_answer_means_later(tmp_path: Path, said: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as server:
@@ -156,3 +156,38 @@ def test_folders_are_made_for_this_user_only(home: Path, node: subprocess.Popen[
 def test_a_mail_as_it_goes_over_the_wire() -> None:
     assert as_sent(b"From a Wed\nA: b\n\n.x\nFrom y\n") == b"A: b\r\n\r\n.x\r\nFrom y\r\n"
     assert as_sent(b"A: b\r\n\r\nx\r\n") == b"A: b\r\n\r\nx\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "named"),
+    [
+        (b"Return-Path: <alice@sender.test>\r\nA: b", "alice@sender.test"),
+        (b"X-Original-To: remailer\r\nreturn-path:<a+b@x.test> ", "a+b@x.test"),
+        (b"Return-Path: <a@x.test>\r\nReturn-Path: <forged@y.test>", "a@x.test"),
+        (b"Return-Path: <>\r\nReturn-Path: <forged@y.test>", ""),
+        (b"Return-Path: <a@x.test> SIZE=1", ""),
+        (b"Return-Path: <na\xc3\xafve@x.test>", ""),
+        (b"Return-Path: <" + b"a" * 500 + b"@x.test>", ""),
+        (b"A: b\r\n\r\nReturn-Path: <a@x.test>", ""),
+        (b"", ""),
+    ],
+)
+def test_whom_the_envelope_named(head: bytes, named: str) -> None:
+    assert sender(head + b"\r\n\r\ntext\r\n") == named
+
+
+def test_who_is_blocked_is_dropped_not_bounced(tmp_path: Path) -> None:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / SOCKET))
+    server.listen()
+    command = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "deliver", "--spool", str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    connection, _ = server.accept()
+    connection.sendall(b"220 x\r\n250-x\r\n250 SIZE 9999\r\n550 not from you\r\n221 bye\r\n")
+    assert command.communicate(b"Return-Path: <a@b.test>\n\n", timeout=30) == (b"", b"")
+    assert command.returncode == OK
+    assert b"MAIL FROM:<a@b.test>" in connection.recv(4096)
+    connection.close()
+    server.close()
