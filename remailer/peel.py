@@ -42,6 +42,10 @@ MiB more, 48 with 8-bit text; the worst of that size, 2 million empty lines, 325
 MAX_TASKS = 200
 """Mails that a worker peels before it is replaced."""
 
+MAX_GROWTH = 32 * 1024 * 1024
+"""Bytes that a worker may be larger than it was when ready, before it is replaced: what one mail
+leaves behind is no longer there for the next, and the worst honest one needs 325 MiB."""
+
 START_SECONDS = 30.0
 """How long a worker may take to be ready."""
 
@@ -103,7 +107,7 @@ class Peelers:
         late = False
         try:
             for _ in range(_ATTEMPTS):
-                if worker is None or worker.peeled >= MAX_TASKS:
+                if worker is None or worker.worn():
                     worker = await self._replace(worker)
                     if worker is None:
                         continue
@@ -186,6 +190,12 @@ class _Worker:
             self.kill()
             raise OSError("no answer")
         self._pipe.recv_bytes(_WORD)
+        self._ready_size = _size_of(self._process.pid)
+
+    def worn(self) -> bool:
+        """Whether it is time for another one."""
+        grown = _size_of(self._process.pid) - self._ready_size
+        return self.peeled >= MAX_TASKS or grown > MAX_GROWTH
 
     def peel(self, raw: bytes, seconds: float) -> tuple[Outgoing, ...]:
         """Have one mail peeled. Raises _DiedBefore, _DiedOfIt or _TookTooLong."""
@@ -223,6 +233,14 @@ class _Worker:
         self._pipe.close()
 
 
+def _size_of(pid: int | str | None) -> int:
+    """Bytes of a process's address space; 0 of one that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
 # What follows runs in a worker.
 
 _WORD = 4
@@ -241,8 +259,7 @@ def _work(pipe: Connection, secret_key: bytes, address: str, rules: Rules) -> No
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     keyring = Keyring.load(secret_key)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + HEADROOM
+    most = _size_of("self") + HEADROOM
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     with contextlib.suppress(EOFError, OSError):
         pipe.send_bytes(b"okay")

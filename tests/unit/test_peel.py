@@ -96,6 +96,22 @@ async def test_a_zip_bomb_is_dropped_and_others_are_served(peelers: Peelers, bom
     assert len(await peelers.peel(good())) == 1
 
 
+async def test_what_one_mail_leaves_behind_takes_no_room_from_another() -> None:
+    """Freed memory isn't all given back, and an honest mail may need nearly all that is left."""
+    peelers = Peelers(key("alpha"), ME, workers=1)
+    await peelers.start()
+    parts = b"".join(
+        b"--\r\nAnon-To: a@x.test,b@x.test,c@x.test,d@x.test,e@x.test\r\n\r\n" + b"x\r\n" * 140_000
+        for _ in range(9)
+    )
+    try:
+        for _ in range(4):
+            assert await peelers.peel(b"\r\n::\r\nCutmarks: --\r\n\r\n" + parts) == ()
+            assert len(await peelers.peel(b"Anon-To: x@y.test\r\n\r\n" + b"\r\n" * 2_000_000)) == 1
+    finally:
+        await peelers.stop()
+
+
 async def test_a_hundred_layers_are_dropped(peelers: Peelers) -> None:
     text = b"Anon-To: x@y.test\r\n\r\nhi\r\n"
     certificate = directory().remailers[0].openpgp
