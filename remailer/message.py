@@ -16,7 +16,7 @@ import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from remailer import (
     answers,
@@ -208,10 +208,10 @@ class _Reading:
         if phrase := part.orders.bytes_of("encrypt-key"):
             body = encrypt_key.conceal(body, phrase, self.encrypt)
         body = outgoing.fit(body)
+        # The day on which it leaves: that on which it came would tell how long it waited.
+        day = (self.now + timedelta(seconds=wait)).date()
         made = (
-            outgoing.write(
-                recipient, headers, body, me=self.me, today=self.now.date(), rng=self.rng
-            )
+            outgoing.write(recipient, headers, body, me=self.me, today=day, rng=self.rng)
             for recipient in recipients
         )
         return [replace(one, latent=wait, use=use) for one in made]

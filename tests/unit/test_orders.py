@@ -69,6 +69,11 @@ def test_a_message_waits_as_its_latent_time_says() -> None:
     assert read(in_header)[0].latent == 3 * HOUR
 
 
+def test_the_date_is_of_the_day_on_which_the_wait_ends() -> None:
+    assert b"\r\nDate: Tue, 25 Aug 2026 00:00:00 +0000\r\n" in out_of(b"Latent-Time: +11:25").mail
+    assert b"\r\nDate: Wed, 26 Aug 2026 00:00:00 +0000\r\n" in out_of(b"Latent-Time: +11:30").mail
+
+
 def test_a_latent_time_outside_the_armour_holds_unless_there_is_one_inside() -> None:
     def around(inner: bytes) -> float:
         raw = encrypted(inner).replace(b"::\r\n", b"::\r\nLatent-Time: +1:00\r\n", 1)
