@@ -26,6 +26,7 @@ ChainOption = Annotated[
     str, typer.Option(help="remailers, first to last: a,b,c; * is one drawn at random")
 ]
 AvoidOption = Annotated[str, typer.Option(help="remailers that * may not be: a,b")]
+SubjectOption = Annotated[str, typer.Option(help="of the mail that arrives")]
 ServerOption = Annotated[str, typer.Option(help="HOST:PORT of your mail host's submission")]
 UserOption = Annotated[str, typer.Option(help="your name there")]
 PasswordOption = Annotated[Path | None, typer.Option(help="file with your password")]
@@ -49,7 +50,7 @@ def send(
     file: TextArgument,
     chain: ChainOption = "*,*,*",
     avoid: AvoidOption = "",
-    subject: str = "",
+    subject: SubjectOption = "",
     header: Annotated[list[str] | None, typer.Option(help="'Name: value'; repeatable")] = None,
     latent: Annotated[str, typer.Option(help="wait at each remailer: +H:MM, +H:MMr up to")] = "",
     pad: Annotated[bool, typer.Option(help="bring it to a size that many messages have")] = True,
@@ -89,7 +90,7 @@ def block(
     to: Annotated[str, typer.Option("--to", help="where answers shall arrive: your address")],
     chain: ChainOption = "*,*,*",
     avoid: AvoidOption = "",
-    subject: str = "",
+    subject: SubjectOption = "",
     encrypt: Annotated[bool, typer.Option(help="each remailer seals the answer for you")] = True,
     keep: KeepOption = None,
     directory: DirectoryOption = DIRECTORY,

@@ -60,9 +60,12 @@ def _text(mail: bytes) -> bytes:
     """A mail's first plain text, decoded; a body as it is."""
     if not _HEADER.match(mail):
         return canonical(mail)
-    parsed = email.message_from_bytes(mail, policy=email.policy.compat32)
-    for part in parsed.walk():
-        if part.get_content_type() == "text/plain" and not part.is_multipart():
-            payload = part.get_payload(decode=True)
-            return canonical(payload) if isinstance(payload, bytes) else b""
+    try:
+        parsed = email.message_from_bytes(mail, policy=email.policy.compat32)
+        for part in parsed.walk():
+            if part.get_content_type() == "text/plain" and not part.is_multipart():
+                payload = part.get_payload(decode=True)
+                return canonical(payload) if isinstance(payload, bytes) else b""
+    except Exception:  # see mime.open_mail
+        raise AnswerError("the mail can't be read: its MIME parts are broken") from None
     raise AnswerError("no plain text in the mail")

@@ -56,6 +56,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
     (tmp_path / "binary").write_bytes(b"\0\xff")
     (tmp_path / "long").write_bytes(b"x" * 2000)
     (tmp_path / "big").write_bytes((b"x" * 70 + b"\n") * 18_000)
+    (tmp_path / "nested").write_bytes(b"Content-Type: message/rfc822\n\n" * 2000)
     (tmp_path / "bad.json").write_text("{")
     return User(tmp_path, monkeypatch)
 
@@ -174,6 +175,7 @@ def test_a_block_an_answer_and_its_text(user: User, encrypt: str) -> None:
         ("open none", "none: No such file"),
         ("open text", "share/remailer/blocks: No such file"),
         ("open text --keep text", "no PGP message in it"),
+        ("open nested --keep text", "the mail can't be read"),
         ("open text --keep none", "none: No such file"),
         ("open text --keep .", "binary: not text; --keep is"),
         ("nonsense", "No such command"),
