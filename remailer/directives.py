@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from remailer.errors import Dropped
 from remailer.outgoing import MAX_LINE
 
 RECIPIENT = frozenset({"anon-to", "request-remailing-to", "remail-to", "anon-send-to"})
@@ -35,9 +36,20 @@ _NOT_TAKEN = frozenset(
 )
 _NOT_TAKEN_PREFIXES = ("resent-", "dkim-", "arc-")
 
+MAX_LINES = 1000
+"""Lines of a block that are read one by one: directives that mean something, or `##` lines."""
+
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.DOTALL)
-_THREAD = re.compile(rb"(?:in-reply-to|references)[ \t]*:", re.IGNORECASE)
 _MESSAGE_ID = re.compile(rb"<[^<>\s]+>[ \t]*")
+_THREADED = ("in-reply-to", "references")
+_THREAD = re.compile(rb"(?:%s)[ \t]*:" % "|".join(_THREADED).encode(), re.IGNORECASE)
+_LINES_OF_NOBODY = re.compile(
+    # Lines of fields that mean nothing here, by the ten thousand if they are padding: all at once.
+    rb"(?:(?!(?:%s)[ \t]*:)[!-9;-~]+[ \t]*:[^\r\n]*+\r\n(?:[ \t](?=[^\r\n]*\S)[^\r\n]*+\r\n)*+)++"
+    % b"|".join(sorted(re.escape(name.encode()) for name in (*KNOWN, *_THREADED))),
+    re.IGNORECASE,
+)
+_NO_LINES = re.compile(rb"(?!)")
 _BLANK_LINES = re.compile(rb"(?:[ \t]*\r\n)*")
 _PRINTABLE = re.compile(rb"[\t -~]*")
 
@@ -61,19 +73,28 @@ def after_blank_lines(text: bytes) -> bytes:
 
 
 def pasted(text: bytes) -> tuple[list[Field], bytes] | None:
-    """A `::` block's directives and what follows it; None if the text doesn't begin with one."""
-    return _marked(text, b"::")
+    """A `::` block's known directives and what follows it; None if there is none at the top.
+
+    Raises Dropped for more than MAX_LINES lines of them.
+    """
+    return _marked(text, b"::", _LINES_OF_NOBODY)
 
 
 def bare(text: bytes) -> tuple[list[Field], bytes] | None:
-    """Directives without `::`, as a decrypted text may begin with; None if none is known."""
-    fields, rest = _block(after_blank_lines(text))
+    """Directives without `::`, as a decrypted text may begin with; None if none is known.
+
+    Raises Dropped as `pasted` does.
+    """
+    fields, rest = _block(after_blank_lines(text), _LINES_OF_NOBODY)
     return (fields, rest) if any(field.name in KNOWN for field in fields) else None
 
 
 def hashed(text: bytes) -> tuple[list[Field], bytes] | None:
-    """A `##` block's header lines and what follows it; None if the text doesn't begin with one."""
-    return _marked(text, b"##")
+    """A `##` block's header lines and what follows it; None if the text doesn't begin with one.
+
+    Raises Dropped for more than MAX_LINES lines.
+    """
+    return _marked(text, b"##", _NO_LINES)
 
 
 def outgoing_headers(fields: Iterable[Field]) -> list[bytes]:
@@ -91,17 +112,22 @@ def outgoing_headers(fields: Iterable[Field]) -> list[bytes]:
     return [line for lines in taken.values() for line in lines]
 
 
-def _marked(text: bytes, mark: bytes) -> tuple[list[Field], bytes] | None:
+def _marked(
+    text: bytes, mark: bytes, passed_over: re.Pattern[bytes]
+) -> tuple[list[Field], bytes] | None:
     text = after_blank_lines(text)
     line, after = _line(text, 0)
-    return _block(text[after:]) if line.rstrip() == mark else None
+    return _block(text[after:], passed_over) if line.rstrip() == mark else None
 
 
-def _block(text: bytes) -> tuple[list[Field], bytes]:
+def _block(text: bytes, passed_over: re.Pattern[bytes]) -> tuple[list[Field], bytes]:
     """Fields up to a blank line, which is taken too, or up to the first line that isn't one."""
     found: list[list[bytes]] = []
-    at = 0
+    at = read = 0
     while at < len(text):
+        if lines := passed_over.match(text, at):
+            at = lines.end()
+            continue
         line, after = _line(text, at)
         if not line.strip():
             at = after
@@ -116,6 +142,9 @@ def _block(text: bytes) -> tuple[list[Field], bytes]:
         else:
             break
         at = after
+        read += 1
+        if read > MAX_LINES:
+            raise Dropped("too many directives")
     return [_field(lines) for lines in found], text[at:]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from toy import TO, armour, encrypted, mail, only, read
 
+from remailer.directives import MAX_LINES
 from remailer.errors import Dropped
 from remailer.message import MAX_LAYERS, MAX_MAIL
 from remailer.mime import MAX_MULTIPARTS
@@ -226,6 +227,29 @@ def test_blocks_have_a_limit_in_each_round() -> None:
     for raw in (mail(b"::\r\n\r\n" + blocks), mail(encrypted(b"::\r\n\r\n" + blocks))):
         with pytest.raises(Dropped):
             read(raw)
+
+
+def test_directives_that_nobody_knows_cost_next_to_nothing() -> None:
+    nobodys = b"A: b\r\n more\r\n" * 300_000
+    began = time.process_time()
+    assert (
+        only(mail(b"::\r\n" + nobodys + b"Anon-To: bob@recipient.test\r\n\r\nhi\r\n"))[1]
+        == b"hi\r\n"
+    )
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("block", [b"::\r\nRand-Hop: 1\r\n", b"##\r\nX-A: b\r\n"])
+def test_directives_and_header_lines_have_a_limit(block: bytes) -> None:
+    mark, line = block.splitlines(keepends=True)
+    for count, fits in ((MAX_LINES, True), (MAX_LINES + 1, False)):
+        lines = mark + line * count + b"\r\n"
+        text = lines + TO + b"hi\r\n" if mark == b"::\r\n" else TO + lines + b"hi\r\n"
+        if fits:
+            assert only(mail(text))[1] == b"hi\r\n"
+        else:
+            with pytest.raises(Dropped):
+                read(mail(text))
 
 
 def test_lines_are_made_fit_for_mail() -> None:
