@@ -27,6 +27,8 @@ COMMAND_SECONDS = 300.0
 """EHLO, MAIL, RCPT (RFC 5321, 4.5.3.2)."""
 DATA_SECONDS = 600.0
 """From DATA to the reply after the final dot (same section)."""
+_TOO_BIG = 552
+"""The reply to a mail bigger than the other side's SIZE."""
 
 Admit = Callable[[asyncio.BaseTransport], bool]
 """Whether a connection that a link accepted is a peer's: asked once, before a byte is said."""
@@ -126,20 +128,29 @@ class Conversation:
         if not _RECIPIENT.fullmatch(recipient):
             return Outcome.REFUSED
         try:
-            return await self._transaction(recipient, mail)
+            refused = await self._transaction(recipient, mail)
         except aiosmtplib.SMTPDataError as error:
             # The reply to the data, if it isn't 250, or to DATA itself, where 250 makes no sense.
             accepted = error.code // 100 == 2 and error.code != 250
-            return Outcome.DELIVERED if accepted else _outcome(error.code)
+            refused = None if accepted else error.code
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise Unreachable(str(error)) from None
+        if refused is None:
+            return Outcome.DELIVERED
+        if refused != 421:
+            # Also after DATA: hosts that refuse it still wait for it, and the next MAIL would get
+            # 503. Who hangs up after a refusal has refused all the same.
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                await self._client.execute_command(b"RSET")
+        return _outcome(refused)
 
-    async def _transaction(self, recipient: str, mail: bytes) -> Outcome:
+    async def _transaction(self, recipient: str, mail: bytes) -> int | None:
+        """The code of the reply that ended it; None if the mail was taken."""
         options = []
         if self._client.supports_extension("size"):
             most = self._client.esmtp_extensions["size"].strip()
             if most.isdecimal() and 0 < int(most) < len(mail):
-                return Outcome.REFUSED  # it would be, at MAIL (RFC 1870, 6.1)
+                return _TOO_BIG  # it would be, at MAIL (RFC 1870, 6.1)
             options.append(b"SIZE=%d" % len(mail))
         if not mail.isascii() and self._client.supports_extension("8bitmime"):
             options.append(b"BODY=8BITMIME")
@@ -150,13 +161,9 @@ class Conversation:
         for command in commands:
             reply = await self._client.execute_command(*command)
             if reply.code // 100 != 2:
-                if reply.code != 421:
-                    # Who hangs up after a refusal has refused all the same.
-                    with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-                        await self._client.execute_command(b"RSET")
-                return _outcome(reply.code)
+                return reply.code
         await self._client.data(mail, timeout=DATA_SECONDS)
-        return Outcome.DELIVERED
+        return None
 
     async def end(self) -> None:
         """Say QUIT; never fails."""

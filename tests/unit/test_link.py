@@ -266,6 +266,37 @@ async def test_what_servers_answer(script: list[bytes], outcome: Outcome | None)
     assert got is outcome
 
 
+@pytest.mark.parametrize("no", [b"450 later", b"550 never"])
+async def test_a_refusal_of_one_mail_is_none_of_the_next(no: bytes) -> None:
+    """Postfix, when a policy refuses DATA, goes on waiting for it: the next MAIL would be nested."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 x\r\n")
+        open_, refused = False, False
+        while line := await reader.readline():
+            reply = b"250 ok"
+            if line.startswith(b"MAIL") and open_:
+                reply = b"503 5.5.1 Error: nested MAIL command"
+            elif line.startswith(b"MAIL"):
+                open_ = True
+            elif line.startswith(b"RSET"):
+                open_ = False
+            elif line.startswith(b"DATA") and not refused:
+                refused, reply = True, no
+            elif line.startswith(b"DATA"):
+                writer.write(b"354 go\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                open_ = False
+            writer.write(reply + b"\r\n")
+
+    async with await asyncio.start_server(serve, "127.0.0.1", port := free_port()):
+        conversation = await (await Conversation.begin("127.0.0.1", port, "me.test")).greet()
+        outcome = await conversation.send("a@b.test", MAIL)
+        assert outcome is (Outcome.DEFERRED if no[:1] == b"4" else Outcome.REFUSED)
+        assert await conversation.send("c@b.test", MAIL) is Outcome.DELIVERED
+        await conversation.end()
+
+
 def _signed_by(issuer: tuple[str, str]) -> tuple[str, str]:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
