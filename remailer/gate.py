@@ -25,7 +25,8 @@ UNIT = 65_536
 """Bytes of mail that cost a unit, the last part counting as whole; a connection costs one, too."""
 RATE_SECONDS = 60.0
 MOST_COUNTED = 10_000
-"""Addresses that are counted apart from each other; all further ones are counted as one."""
+"""Addresses that are counted; with one more all begin anew: who has so many gains nothing by it,
+while counted as one with him others would be kept out."""
 
 
 class Visitor(Protocol):
@@ -43,13 +44,17 @@ class Rate:
         self._most = most
         self._used: dict[bytes, int] = {}
         self._key = b""
+        self._end: asyncio.TimerHandle | None = None
 
     def use(self, origin: bytes, units: int) -> None:
         """Count these."""
+        name = self._name(origin)
+        if name not in self._used and len(self._used) >= MOST_COUNTED:
+            self._forget()
         if not self._used:
             self._key = secrets.token_bytes(16)
-            asyncio.get_running_loop().call_later(RATE_SECONDS, self._forget)
-        name = self._name(origin)
+            self._end = asyncio.get_running_loop().call_later(RATE_SECONDS, self._forget)
+            name = self._name(origin)
         self._used[name] = self._used.get(name, 0) + units
 
     def spent(self, origin: bytes) -> bool:
@@ -57,10 +62,11 @@ class Rate:
         return self._used.get(self._name(origin), 0) >= self._most
 
     def _name(self, origin: bytes) -> bytes:
-        name = hashlib.blake2b(origin, key=self._key, digest_size=16).digest()
-        return name if name in self._used or len(self._used) < MOST_COUNTED else b"others"
+        return hashlib.blake2b(origin, key=self._key, digest_size=16).digest()
 
     def _forget(self) -> None:
+        if self._end:
+            self._end.cancel()
         self._used.clear()
         self._key = b""
 
@@ -109,10 +115,11 @@ class Gate:
         """Whether no mail is taken from there for now."""
         return self.rate is not None and self.rate.spent(self.open.get(visitor, b""))
 
-    def took(self, visitor: Visitor, size: int) -> None:
-        """A mail of `size` bytes came from there."""
+    def took(self, visitor: Visitor, before: int, more: int) -> None:
+        """Of a mail of which `before` bytes had come, `more` came from there."""
         if self.rate:
-            self.rate.use(self.open.get(visitor, b""), -(-size // UNIT))
+            units = -(-(before + more) // UNIT) - -(-before // UNIT)
+            self.rate.use(self.open.get(visitor, b""), units)
 
     def close(self) -> None:
         """Hang up on everybody."""

@@ -265,7 +265,6 @@ class Door(SMTP):
             data = await self._read_data()
             self._in_data = False
             self.envelope = Envelope()
-            size = _MOST_DATA if data is None else len(data)
             mail = None if data is None else data[:-3].replace(b"\r\n.", b"\r\n")[2:]
             del data
             refused = refusal(mail)
@@ -275,7 +274,6 @@ class Door(SMTP):
                 refused = await self.event_handler.handle_DATA(self, self.session, envelope)
                 if refused.startswith("2"):
                     self._replies = 0
-            self.gate.took(self, size)
             await self.push(refused)
 
     async def _read_data(self) -> bytes | None:
@@ -292,6 +290,7 @@ class Door(SMTP):
                 part, ended = await self._reader.readuntil(_END), True
             except asyncio.LimitOverrunError as error:
                 part = await self._reader.read(error.consumed)
+            self.gate.took(self, size, len(part))  # now: who hangs up doesn't get it for nothing
             size += len(part)
             if size > _MOST_DATA:
                 parts.clear()

@@ -268,7 +268,7 @@ async def test_what_servers_answer(script: list[bytes], outcome: Outcome | None)
 
 @pytest.mark.parametrize("no", [b"450 later", b"550 never"])
 async def test_a_refusal_of_one_mail_is_none_of_the_next(no: bytes) -> None:
-    """Postfix, when a policy refuses DATA, goes on waiting for it: the next MAIL would be nested."""
+    """Postfix, when a policy refuses DATA, still waits for it: the next MAIL would be nested."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 x\r\n")
