@@ -63,7 +63,11 @@ def check(keys_folder: Path, directory_file: Path, place: Place) -> int:
         return asyncio.run(_say(voice, keys_folder, directory_file, place))
     except RemailerError as error:
         voice.complain(f"remailer: can't check: {error}")
-        return UNCHECKED
+    except Exception as error:  # nobody else has a voice now
+        voice.complain(
+            f"remailer: can't check: {type(error).__name__}: {' '.join(str(error).split())}"
+        )
+    return UNCHECKED
 
 
 async def _say(voice: Voice, keys_folder: Path, directory_file: Path, place: Place) -> int:

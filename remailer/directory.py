@@ -6,13 +6,14 @@ negotiated: so there is nothing to downgrade.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from remailer.errors import SetupError
 
@@ -37,6 +38,17 @@ class Peer(BaseModel):
     """Its self-signed link certificates, PEM, trusted for this peer only. Two while keys change."""
     openpgp: str
     """Its armoured OpenPGP certificate, to which senders encrypt."""
+
+    @field_validator("hosts")
+    @classmethod
+    def _addresses(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        """No names: whom the system asks for those isn't ours to say."""
+        for host in hosts:
+            try:
+                ip_address(host)
+            except ValueError:
+                raise ValueError(f"{host!r} is no IP address") from None
+        return hosts
 
     @property
     def domain(self) -> str:

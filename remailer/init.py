@@ -46,7 +46,8 @@ def make(folder: Path, identity: Identity) -> Peer:
         )
     except ValidationError as error:
         first = error.errors()[0]
-        raise SetupError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
+        option = str(first["loc"][0]).replace("_", "-").replace("hosts", "host")
+        raise SetupError(f"--{option}: {first['msg']}") from None
     contents = {
         keys.OPENPGP: secret_key,
         keys.LINK_KEY: link_key.encode(),

@@ -14,6 +14,9 @@ import ssl
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from remailer.directory import Directory, Peer
 from remailer.errors import SetupError
 from remailer.link.porch import Porch, Visitor
@@ -26,10 +29,7 @@ class TlsLink:
     def __init__(self, domain: str, certificate: Path, key: Path, directory: Directory) -> None:
         self._domain = domain
         self._own = (certificate, key)
-        self._known = {
-            peer.name: {ssl.PEM_cert_to_DER_cert(pem) for pem in peer.certificates}
-            for peer in directory.remailers
-        }
+        self._known = {peer.name: _der(peer) for peer in directory.remailers}
         everybody = [pem for peer in directory.remailers for pem in peer.certificates]
         self._server = self._context(ssl.PROTOCOL_TLS_SERVER, everybody)
         self._server.num_tickets = 0  # nothing to resume with
@@ -83,3 +83,11 @@ class TlsLink:
             conversation.close()
             raise Unreachable(f"{host}: not the key that the directory has for {peer.name}")
         return await conversation.greet()
+
+
+def _der(peer: Peer) -> set[bytes]:
+    try:
+        certificates = [x509.load_pem_x509_certificate(pem.encode()) for pem in peer.certificates]
+    except ValueError:
+        raise SetupError(f"directory: {peer.name}: a certificate is none: get its entry") from None
+    return {one.public_bytes(Encoding.DER) for one in certificates}

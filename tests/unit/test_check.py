@@ -133,6 +133,25 @@ async def test_what_can_not_be_checked_is_one_line(web: Web) -> None:
     status, lines = await check(web, web.folder / "none.json")
     assert (status, len(lines)) == (2, 1)
     assert lines[0].startswith("remailer: can't check: directory")
+    broken = web.folder / "broken.json"
+    alpha, *others = web.directory.remailers
+    for peer, what in (
+        (others[0].model_copy(update={"certificates": ("none",)}), "bravo: a certificate is none"),
+        (others[0].model_copy(update={"hosts": ("bravo.test",)}), "'bravo.test' is no IP address"),
+    ):
+        broken.write_text(Directory(remailers=(alpha, peer, others[1])).model_dump_json())
+        status, lines = await check(web, broken)
+        assert status == 2
+        assert lines[-1].startswith("remailer: can't check: directory")
+        assert what in lines[-1]
+    key = web.folder / "alpha" / "keys" / "link.key"
+    key.rename(key.with_suffix(".away"))
+    try:
+        status, lines = await check(web)
+    finally:
+        key.with_suffix(".away").rename(key)
+    assert status == 2
+    assert "link.key" in lines[-1]
 
 
 def test_days_and_disk(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
