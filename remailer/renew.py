@@ -9,6 +9,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from remailer import keys, openpgp
 from remailer.directory import Peer
 from remailer.errors import SetupError
@@ -24,8 +27,9 @@ def prepare(folder: Path) -> Peer:
     key, certificate = folder / keys.NEXT_KEY, folder / keys.NEXT_CERTIFICATE
     if certificate.exists() and not key.exists():
         raise SetupError(f"{folder}: a switch was interrupted: `remailer renew --switch` again")
-    if not certificate.exists():
-        key.unlink(missing_ok=True)  # of an interruption: nobody has seen its certificate
+    if not _whole(key, certificate):
+        for half in (key, certificate):  # of an interruption: nobody was shown it
+            half.unlink(missing_ok=True)
         secret, public = link_pair(own.domain, datetime.now(UTC))
         write(folder, {key.name: secret.encode(), certificate.name: public.encode()})
     return _entry(own, own.certificate, certificate)
@@ -36,18 +40,29 @@ def switch(folder: Path) -> Peer:
 
     Raises SetupError. The node uses it when it is started again.
     """
-    if not (folder / keys.NEXT_CERTIFICATE).exists():
+    key, certificate = folder / keys.NEXT_KEY, folder / keys.NEXT_CERTIFICATE
+    if not certificate.exists() or (key.exists() and not _whole(key, certificate)):
         raise SetupError(f"{folder}: no next link key: `remailer renew` first")
     try:
         # In this order: what is left of an interruption is the certificate.
-        if (folder / keys.NEXT_KEY).exists():
-            (folder / keys.NEXT_KEY).replace(folder / keys.LINK_KEY)
-        (folder / keys.NEXT_CERTIFICATE).replace(folder / keys.LINK_CERTIFICATE)
+        if key.exists():
+            key.replace(folder / keys.LINK_KEY)
+        certificate.replace(folder / keys.LINK_CERTIFICATE)
         sync(folder)
     except OSError as error:
         raise SetupError(f"{error.filename or folder}: {error.strerror}") from None
     own = keys.load(folder)
     return _entry(own, own.certificate)
+
+
+def _whole(key: Path, certificate: Path) -> bool:
+    """Whether both were written to their ends. Raises OSError if they can't be read."""
+    try:
+        shown = x509.load_pem_x509_certificate(certificate.read_bytes())
+        secret = load_pem_private_key(key.read_bytes(), None)
+    except (FileNotFoundError, ValueError):
+        return False
+    return secret.public_key() == shown.public_key()
 
 
 def _entry(own: keys.Keys, *certificates: Path) -> Peer:

@@ -92,6 +92,21 @@ def test_what_is_interrupted_is_finished_by_saying_it_again(made: Path) -> None:
     links(load(folder), Directory(remailers=(switch_entry(folder),)))
 
 
+@pytest.mark.parametrize("written", ["", "-----BEGIN CERTIFICATE-----\n"])
+def test_a_certificate_half_written_is_shown_to_nobody(made: Path, written: str) -> None:
+    """The disk was full, or the machine went down, while it was written."""
+    folder = made / "alpha" / "keys"
+    prepare(folder)
+    (folder / folder_of.NEXT_CERTIFICATE).write_text(written)
+    old = (folder / folder_of.LINK_CERTIFICATE).read_text()
+    with pytest.raises(SetupError, match="`remailer renew` first"):
+        switch(folder)
+    assert (folder / folder_of.LINK_CERTIFICATE).read_text() == old
+    entry = prepare(folder)
+    assert len(set(entry.pins)) == 2
+    assert switch(folder).certificates == entry.certificates[1:]
+
+
 def switch_entry(folder: Path) -> Peer:
     """The entry of what is in use."""
     return prepare(folder).model_copy(update={"certificates": ((folder / "link.crt").read_text(),)})
