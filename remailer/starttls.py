@@ -32,11 +32,13 @@ class HostKey:
     @classmethod
     def of(cls, certificate: Path, key: Path) -> HostKey:
         """From PEM files, read again for each handshake. Raises SetupError if they are none."""
-        made = cls(lambda context: context.load_cert_chain(certificate, key))
+        # With a password, be it empty: or OpenSSL would ask the terminal, at each handshake.
+        made = cls(lambda context: context.load_cert_chain(certificate, key, ""))
         try:
             made.context()
         except ssl.SSLError as error:
-            raise SetupError(f"--certificate {certificate}: {error.reason}") from None
+            why = error.reason or "no certificate with its key, in PEM, without a passphrase"
+            raise SetupError(f"--certificate {certificate}: {why}") from None
         except OSError as error:
             raise SetupError(f"--certificate: {certificate} or {key}: {error.strerror}") from None
         return made

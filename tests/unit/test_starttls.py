@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
 import random
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiosmtplib
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from node_web import Dns, pair, write_pair
 from test_listener import DOMAIN, ME, Talk
 
@@ -196,6 +206,39 @@ async def test_the_operators_own_certificate(tmp_path: Path) -> None:
     key.write_text("no key")
     with pytest.raises(SetupError, match="--certificate"):
         HostKey.of(certificate, key)
+
+
+LOAD = """
+import fcntl, sys, termios
+from pathlib import Path
+from remailer.errors import SetupError
+from remailer.starttls import HostKey
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+try:
+    HostKey.of(Path(sys.argv[1]), Path(sys.argv[2]))
+except SetupError as error:
+    print(error)
+"""
+
+
+def test_a_key_with_a_passphrase_is_an_error_and_no_question(tmp_path: Path) -> None:
+    certificate, key = write_pair(tmp_path, "host", pair("alpha"))
+    secret = load_pem_private_key(key.read_bytes(), None)
+    sealed = BestAvailableEncryption(b"phrase")
+    key.write_bytes(secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, sealed))
+    ours, terminal = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, certificate, key],
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        timeout=20,
+        check=True,
+    )
+    assert done.stdout.startswith(b"--certificate")
+    assert b"without a passphrase" in done.stdout
+    os.close(ours)
+    os.close(terminal)
 
 
 async def test_sslkeylogfile_is_not_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
