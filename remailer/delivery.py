@@ -32,6 +32,9 @@ CONVERSATION_SECONDS = 300.0
 MOST_CONVERSATIONS = 4
 """With one destination that answers; another is begun for every so many mails that wait."""
 
+SETTLING_SECONDS = 3600.0
+"""So long after a start no mail is given up: after days without power the network may come late."""
+
 MOST_OPEN = 64
 """Conversations at a time, with all destinations together."""
 
@@ -79,6 +82,7 @@ class Deliveries:
         self.pace = pace
         self.slots = asyncio.Semaphore(most)
         self.conversations = 0
+        self._settled = time.monotonic() + SETTLING_SECONDS
         self._most = most
         self._route = route
         self._later: list[tuple[float, bytes, Ticket]] = []
@@ -149,6 +153,10 @@ class Deliveries:
             except SpoolFull:
                 failures += 1
                 await asyncio.sleep(back_off(failures, self.rng))
+
+    def too_old(self, ticket: Ticket) -> bool:
+        """Whether another failed attempt was its last."""
+        return ticket.until < int(time.time() // DAY) and time.monotonic() >= self._settled
 
     def forget(self, domain: str) -> None:
         """A destination without mail is not remembered."""
@@ -257,7 +265,7 @@ class _Destination:
             return
         # However old it is: after a long stop, or a jump of the clock, this is its first attempt.
         outcome = await conversation.send(entry.recipient, entry.mail)
-        if outcome is Outcome.DEFERRED and not _too_old(ticket):
+        if outcome is Outcome.DEFERRED and not self._all.too_old(ticket):
             self._all.defer(ticket)
         else:
             self._failures = 0
@@ -269,11 +277,7 @@ class _Destination:
     def _give_up_old(self) -> None:
         for _ in range(len(self._due)):
             ticket = self._due.popleft()
-            if _too_old(ticket):
+            if self._all.too_old(ticket):
                 self._all.done(ticket)
             else:
                 self._due.append(ticket)
-
-
-def _too_old(ticket: Ticket) -> bool:
-    return ticket.until < int(time.time() // DAY)

@@ -151,7 +151,10 @@ async def test_no_such_destination_is_dropped(bench: Callable[..., Bench]) -> No
     assert fake.sent == []
 
 
-async def test_given_up_after_its_last_day(bench: Callable[..., Bench]) -> None:
+async def test_given_up_after_its_last_day(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "SETTLING_SECONDS", 0.0)
     fake = Fake(down=[Unreachable("no")], later=[Outcome.DEFERRED])
     here = bench(fake)
     here.all.schedule([await here.put("a@down", until=TODAY - 1)])
@@ -161,6 +164,18 @@ async def test_given_up_after_its_last_day(bench: Callable[..., Bench]) -> None:
     await here.empty()
     here.close()
     assert sorted(to for to, _ in fake.sent) == ["first@up", "later@up"]
+
+
+async def test_after_days_without_power_nothing_is_given_up_at_once(
+    bench: Callable[..., Bench],
+) -> None:
+    """The node is back before its network is, and then a host greylists it."""
+    fake = Fake(x=[Unreachable("no")] * 3 + [None], later=[Outcome.DEFERRED] * 3 + [None])
+    here = bench(fake)
+    here.all.schedule([await here.put("later@x", until=TODAY - 3)])
+    await here.empty()
+    here.close()
+    assert [to for to, _ in fake.sent] == ["later@x"] * 4
 
 
 async def test_hanging_destinations_hold_up_nobody(bench: Callable[..., Bench]) -> None:
