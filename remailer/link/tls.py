@@ -46,7 +46,10 @@ class TlsLink:
             context.load_cert_chain(*self._own)
             context.load_verify_locations(cadata="\n".join(trusted))
         except ssl.SSLError as error:
-            raise SetupError(f"link key or certificate: {error.reason}: make new keys") from None
+            raise SetupError(
+                f"link key or certificate: {error.reason}: if `remailer renew --switch` was "
+                "interrupted, say it again; else make new keys"
+            ) from None
         except OSError as error:
             raise SetupError(f"{self._own[0]}: {error.strerror}") from None
         return context

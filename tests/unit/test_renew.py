@@ -87,6 +87,8 @@ def test_what_is_interrupted_is_finished_by_saying_it_again(made: Path) -> None:
     (folder / folder_of.NEXT_KEY).replace(folder / folder_of.LINK_KEY)
     with pytest.raises(SetupError, match="interrupted"):
         prepare(folder)
+    with pytest.raises(SetupError, match="`remailer renew --switch` was interrupted, say it again"):
+        links(load(folder), Directory(remailers=(entry,)))
     assert switch(folder).certificates == entry.certificates[1:]
     assert {file.name for file in folder.iterdir()} == set(folder_of.FILES)
     links(load(folder), Directory(remailers=(switch_entry(folder),)))
