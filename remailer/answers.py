@@ -23,7 +23,7 @@ A_DAY = 200
 """Answers that a node gives, to all together; counted in memory."""
 
 REQUESTS = ("remailer-help", "remailer-key", "remailer-conf", "remailer-stats")
-_SUBJECT = re.compile(rb"^subject:\s*remailer-(?:help|key|conf|stats)\s*$", re.I | re.M)
+_SUBJECT = re.compile(rb"^subject:[\0- ]*remailer-(?:help|key|conf|stats)[\0- ]*$", re.I | re.M)
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,200}>")
 _NOBODY = re.compile(r"mailer-daemon|postmaster|owner-.*|.*-(?:owner|request|bounces?)", re.I)
 _AUTHORS = ("from", "sender")

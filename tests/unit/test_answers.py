@@ -56,6 +56,7 @@ def test_the_capability_line_is_one_that_pingers_read() -> None:
         (b"remailer-conf", "4096 kB"),
         (b"remailer-stats", "keeps no statistics"),
         (b"\r\n remailer-key", "-----BEGIN PGP PUBLIC KEY BLOCK-----"),
+        (b"\x1cremailer-key\x1f", "-----BEGIN PGP PUBLIC KEY BLOCK-----"),
     ],
 )
 def test_a_request_is_answered(subject: bytes, within: str) -> None:
