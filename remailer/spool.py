@@ -93,7 +93,8 @@ class Spool:
         except OSError as error:
             raise SetupError(f"spool {path}: {error.strerror}") from None
         except sqlite3.Error as error:
-            raise SetupError(f"spool {path}: {error}") from None
+            why = "in use: is another node running here?" if "locked" in str(error) else error
+            raise SetupError(f"spool {path}: {why}") from None
         return cls(db, path.parent, secret, clock)
 
     async def arrive(self, mail: bytes, transfer: bytes | None = None) -> bytes | None:

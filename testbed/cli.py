@@ -73,10 +73,12 @@ def _ports() -> int:
 def _same(web: Web, asked: Topology) -> None:
     """A web that is up must be the one that is asked for."""
     for setting in ("link", "nodes", "pool", "hosted"):
-        is_, want = getattr(web.topology, setting), getattr(asked, setting)
+        is_, want = (getattr(topology, setting) for topology in (web.topology, asked))
         if is_ != want:
+            is_, want = (int(v) if isinstance(v, bool) else v for v in (is_, want))
             raise WebError(
-                f"web {asked.web} is up with {setting.upper()}={is_}, not {want}: make down first"
+                f"web {asked.web} is up with {setting.upper()}={is_}, not {want}: "
+                f"{asked.make('down')} first"
             )
 
 
@@ -112,7 +114,11 @@ def _tell(web: Web) -> None:
     """What a user wants to know of a web that is up."""
     topology = web.topology
     state = web.state.relative_to(compose.ROOT)
-    print(f"web {topology.web}: {topology.nodes} remailers, {topology.link} links, {topology.pool}")
+    beside = " beside mail hosts" if topology.hosted else ""
+    print(
+        f"web {topology.web}: {topology.nodes} remailers{beside}, {topology.link} links, "
+        f"{topology.pool}"
+    )
     print(f"  remailers   {', '.join(node.address for node in topology.remailers)}")
     for host in topology.mailhosts:
         names = ", ".join(f"{name}@{host.domain}" for name in host.users)
@@ -134,7 +140,14 @@ def _tell(web: Web) -> None:
         f"  echo hello | {made} --print - | swaks --config {state}/{user}.swaksrc"
         f" --to {topology.remailers[0].address} --data -"
     )
-    print(f"Read it:\n  .venv/bin/testbed read {other}")
+    web_ = "" if topology.web == Topology.web else f"WEB={topology.web} "
+    print(f"Read it:\n  {web_}.venv/bin/testbed read {other}")
+    node = web.container(topology.remailers[0].name).name
+    option = " --hosted" if topology.hosted else ""
+    print(
+        "Is a node well? (Peers called probe are the prober's, and there only while it probes.)\n"
+        f"  docker exec {node} remailer check{option} --resolver {topology.dns}"
+    )
 
 
 @app.command()
@@ -142,7 +155,7 @@ def read(user: Annotated[str, typer.Argument(help="a user's name, like bob")]) -
     """Print the mails that a user of the web has, as his IMAP server gives them."""
     web = Web.find(engine.connect(), named().web)
     if web is None:
-        raise WebError(f"web {named().web} is not up: make up")
+        raise WebError(f"web {named().web} is not up: {named().make('up')}")
     sys.stdout.buffer.writelines(mail + b"\r\n" for mail in mailbox.all_of(web, user))
 
 
@@ -155,7 +168,7 @@ def status() -> None:
         print(f"{service:12} {state}")
     web = Web.find(docker, asked.web)
     if web is None:
-        raise WebError(f"web {asked.web} is not up: make up")
+        raise WebError(f"web {asked.web} is not up: {asked.make('up')}")
     _tell(web)
 
 
@@ -228,6 +241,11 @@ def render(
     unknown = set(planted) - {node.name for node in asked.remailers}
     if unknown:
         raise UsageError(f"--leak: no remailer {', '.join(sorted(unknown))} in this web")
+    for name in planted.values():
+        if not (compose.ROOT / "tests" / "leaks" / f"{name}.py").is_file() or not name:
+            raise UsageError(
+                f"--leak NODE=LEAK: no leak {name!r}; tests/leaks/ has a file for each"
+            )
     typer.echo(
         compose.render(replace(asked, leaks=planted)),
         nl=False,
@@ -266,7 +284,10 @@ def main() -> None:
     except OSError as error:
         status = _complain(f"{error.filename or 'system'}: {engine.explain(error.strerror or '')}")
     if status == INTERRUPTED:
-        _complain("interrupted; what this command brought up has been taken down")
+        _complain(
+            "interrupted; what this command brought up is down again; a web that was up before is "
+            f"still up, with what was under way in it: {named().make('down')}"
+        )
     sys.exit(status)
 
 

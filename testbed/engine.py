@@ -53,4 +53,6 @@ def refused(error: APIError) -> DockerError:
 def state_of(container: Any) -> str:
     """`running`, `healthy`, `starting`, `exited`, ...: as Docker tells it."""
     state = container.attrs["State"]
-    return str(state.get("Health", {}).get("Status") or state["Status"])
+    # Of a container that was stopped Docker still tells how its last health check went.
+    health = state.get("Health", {}).get("Status") if state["Status"] == "running" else None
+    return str(health or state["Status"])

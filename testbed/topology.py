@@ -104,6 +104,10 @@ class Topology:
                 f"POOL={self.pool!r}: use off, or exponential:MEAN with a mean in seconds"
             )
 
+    def make(self, goal: str) -> str:
+        """The command for this web as people type it: `make up`, with its name if it needs one."""
+        return f"make {goal}" + ("" if self.web == Topology.web else f" WEB={self.web}")
+
     @property
     def remailers(self) -> tuple[Node, ...]:
         """All nodes, in order."""

@@ -68,7 +68,7 @@ class Web:
             told = json.loads((web.state / "web.json").read_text())
         except (OSError, ValueError):
             raise WebError(
-                f"web {name}: remains of an earlier web are in the way: make down"
+                f"web {name}: remains of an earlier web are in the way: {web.topology.make('down')}"
             ) from None
         web.images = told.pop("images")
         web.topology = Topology(**told | {"link": Link(told["link"])})
@@ -76,11 +76,15 @@ class Web:
         still = [c.name for c in parts if state_of(c) in {"exited", "dead", "created", "paused"}]
         if (web.state / SPOILED).exists():
             raise WebError(
-                f"web {name}: mail of an interrupted verify is in it: make down, then again"
+                f"web {name}: mail of an interrupted verify is in it: "
+                f"{web.topology.make('down')}, then again"
             )
         if missing or still:
             named = ", ".join(sorted(str(part) for part in (*missing, *still)))
-            raise WebError(f"web {name}: not whole ({named} not running): make down, then again")
+            raise WebError(
+                f"web {name}: not whole ({named} not running): "
+                f"{web.topology.make('down')}, then again"
+            )
         return web
 
     def _services(self) -> set[str]:
@@ -250,7 +254,9 @@ class Web:
         ]
         found = self.docker.containers.list(all=True, filters={"label": labels})
         if not found:
-            raise WebError(f"web {self.topology.web}: no {service} here: make up")
+            raise WebError(
+                f"web {self.topology.web}: no {service} here: {self.topology.make('up')}"
+            )
         container: Container = found[0]
         return container
 

@@ -37,7 +37,10 @@ def read(mail: bytes, blocks: Sequence[Kept]) -> tuple[Kept, bytes]:
         if opened is not None:
             return block, _inner(opened, block)
     tried = "the block" if len(blocks) == 1 else f"the {len(blocks)} blocks"
-    raise AnswerError(f"no phrase of {tried} kept opens it: another block's answer, or altered")
+    raise AnswerError(
+        f"no phrase of {tried} kept opens the first PGP message in it: "
+        "another block's answer, altered, or more than one mail?"
+    )
 
 
 def _inner(text: bytes, block: Kept) -> bytes:

@@ -45,7 +45,9 @@ def _uncalled(node: Node, unexpected: Sequence[bytes]) -> Iterator[Evidence]:
         if came.match(mail):
             to = re.search(rb"(?im)^to:[^\r\n]*", mail)
             what = to[0].decode(errors="replace") if to else "no To"
-            yield Evidence("a mailbox", f"{what}: {len(mail)} bytes that no letter asked for")
+            yield Evidence(
+                "a mailbox", f"{what}: {len(mail)} bytes that no letter of this run asked for"
+            )
 
 
 def _sizes(letters: Sequence[Letter]) -> str:

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from testbed import cli
-from testbed.engine import explain
+from testbed.engine import explain, state_of
+from testbed.topology import Topology
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,19 @@ def test_a_full_disk_under_our_own_files_is_one_line(
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "out/web.pcapng: the disk is full" in told
+
+
+def test_a_stopped_container_is_stopped_however_well_it_was() -> None:
+    class Stopped:
+        attrs = {"State": {"Status": "exited", "Health": {"Status": "unhealthy"}}}
+
+    class Running:
+        attrs = {"State": {"Status": "running", "Health": {"Status": "healthy"}}}
+
+    assert state_of(Stopped) == "exited"
+    assert state_of(Running) == "healthy"
+
+
+def test_commands_name_the_web_unless_it_is_the_default() -> None:
+    assert Topology().make("down") == "make down"
+    assert Topology(web="other").make("down") == "make down WEB=other"
