@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,14 +56,11 @@ def test_a_full_disk_under_our_own_files_is_one_line(
 
 
 def test_a_stopped_container_is_stopped_however_well_it_was() -> None:
-    class Stopped:
-        attrs = {"State": {"Status": "exited", "Health": {"Status": "unhealthy"}}}
+    def told(status: str, health: str) -> SimpleNamespace:
+        return SimpleNamespace(attrs={"State": {"Status": status, "Health": {"Status": health}}})
 
-    class Running:
-        attrs = {"State": {"Status": "running", "Health": {"Status": "healthy"}}}
-
-    assert state_of(Stopped) == "exited"
-    assert state_of(Running) == "healthy"
+    assert state_of(told("exited", "unhealthy")) == "exited"
+    assert state_of(told("running", "healthy")) == "healthy"
 
 
 def test_commands_name_the_web_unless_it_is_the_default() -> None:

@@ -125,7 +125,7 @@ def test_phrases_are_long_random_and_kept_for_their_user_only(tmp_path: Path) ->
         (b"", "no PGP message in it"),
         (b"Subject: hi\r\n\r\nplain\r\n", "no PGP message in it"),
         (b"Content-Type: text/html\r\n\r\n<p>", "no plain text in the mail"),
-        (layers(["other"], TEXT), "no phrase of the block kept opens it"),
+        (layers(["other"], TEXT), "no phrase of the block kept opens the first"),
         (layers(["first", "other", "last"], TEXT), "mine: layer 2 of 3 can't be opened"),
         (layers(["last"], TEXT.replace(b"BEGIN", b"END")), "mine: layer 2 of 3 can't be opened"),
     ],

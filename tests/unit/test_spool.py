@@ -175,7 +175,7 @@ async def test_corrupt_row_is_skipped(tmp_path: Path) -> None:
 
 async def test_one_process_only(tmp_path: Path) -> None:
     spool = Spool.open(tmp_path / "spool.db", SECRET)
-    with pytest.raises(SetupError, match="locked"):
+    with pytest.raises(SetupError, match="another node"):
         Spool.open(tmp_path / "spool.db", SECRET)
     spool.close()
     (tmp_path / "other.db").write_bytes(b"no database" * 1000)
