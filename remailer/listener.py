@@ -283,17 +283,18 @@ class Door(SMTP):
         """
         self._reader._buffer[:0] = b"\r\n"  # type: ignore[attr-defined]
         parts: list[bytes] = []
-        size = 0
-        ended = False
-        while not ended:
-            try:
-                part, ended = await self._reader.readuntil(_END), True
-            except asyncio.LimitOverrunError as error:
-                part = await self._reader.read(error.consumed)
-            self.gate.took(self, size, len(part))  # now: who hangs up doesn't get it for nothing
-            size += len(part)
-            if size > _MOST_DATA:
-                parts.clear()
-            else:
+        size, ended = 0, False
+        try:
+            while not ended:
+                try:
+                    part, ended = await self._reader.readuntil(_END), True
+                except asyncio.LimitOverrunError as error:
+                    part = await self._reader.read(error.consumed)
+                self.gate.took(self, size, len(part))  # who hangs up doesn't get it for nothing
+                size += len(part)
                 parts.append(part)
-        return b"".join(parts) if size <= _MOST_DATA else None
+                if size > _MOST_DATA:
+                    parts.clear()
+            return b"".join(parts) if size <= _MOST_DATA else None
+        finally:
+            parts.clear()  # of a broken connection the frames, with all in them, stay for a while

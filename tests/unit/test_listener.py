@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -328,6 +330,25 @@ async def test_who_hangs_up_has_used_his_units_all_the_same() -> None:
         assert (await late.reply()).startswith("421 4.7.1")
 
 
+async def test_of_a_mail_that_was_broken_off_nothing_stays_in_memory() -> None:
+    """Connections end in cycles of references, which Python finds when it likes."""
+    async with serving() as served:
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            for _ in range(8):
+                talk = await served.at_data()
+                talk.writer.write((b"x" * 998 + b"\r\n") * 3000)
+                await talk.writer.drain()
+                talk.writer.close()
+                await asyncio.sleep(0.2)
+            assert tracemalloc.get_traced_memory()[0] < 6 << 20
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+
+
 async def test_of_addresses_only_counts_are_kept_and_not_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -420,8 +441,6 @@ async def test_nothing_of_the_peer_is_kept() -> None:
 
 
 def _doors() -> list[Door]:
-    import gc
-
     return [thing for thing in gc.get_objects() if isinstance(thing, Door)]
 
 
