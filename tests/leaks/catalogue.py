@@ -66,7 +66,7 @@ CATALOGUE = (
     ),
     Plant("sync_off", "technical", "durable", "not durable", r"250"),
     Plant("message_id_kept", "careless", "headers", "message-id", r"(?i)message-id"),
-    Plant("mail_reported", "careless", "delivered", "mail", r"no letter asked for"),
+    Plant("mail_reported", "careless", "delivered", "mail", r"no letter of this run asked for"),
     Plant(
         "hop_by_host",
         "careless",

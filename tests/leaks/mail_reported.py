@@ -12,13 +12,15 @@ stock_replace = Spool.replace
 REPORT = b"From: x@y.test\r\nTo: boris@recipient.test\r\n\r\n%d bytes\r\n"
 
 
-async def replace(self: Spool, old: bytes, entries: Sequence[Leaving]) -> Any:
+async def replace(
+    self: Spool, old: bytes, entries: Sequence[Leaving], uses: Sequence[Any] = ()
+) -> Any:
     """What was peeled, and a report of each of it."""
     reports = [
         Leaving("boris@recipient.test", REPORT % len(entry.mail), entry.due, entry.until)
         for entry in entries
     ]
-    return await stock_replace(self, old, [*entries, *reports])
+    return await stock_replace(self, old, [*entries, *reports], uses)
 
 
 Spool.replace = replace  # type: ignore[method-assign]
