@@ -47,6 +47,9 @@ def keep(path: Path | None, phrases: Sequence[str], rng: random.Random) -> Path:
         file.write("\n".join([_NOTE, *reversed(phrases), ""]))
         file.flush()
         os.fsync(file.fileno())
+    folder_of = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(folder_of)  # the name as well
+    os.close(folder_of)
     return path
 
 

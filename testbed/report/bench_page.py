@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from testbed.bench.cost import METHOD
 from testbed.bench.record import Bench
-from testbed.report import bench_plot, bench_words
-
-_TEMPLATES = Path(__file__).parent.parent / "templates"
+from testbed.report import bench_plot, bench_words, template
 
 
 def html(bench: Bench) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    made = template.environment()
+    made.filters |= {
         "number": bench_words.number,
         "aim": bench_words.aim,
         "interval": bench_words.interval,
         "sign": bench_words.sign,
     }
-    return environment.get_template("bench.html.j2").render(
+    return made.get_template("bench.html.j2").render(
         bench=bench,
         ratios=Markup(bench_plot.ratios(bench.comparisons)),
         cost=Markup(bench_plot.cost(bench.cost)) if bench.cost else "",

@@ -71,8 +71,9 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
     ),
     (
         "Reply blocks against remailers in league",
-        "The body of a mail to a reply block goes on unchanged from hop to hop. Two remailers of "
-        "one owner recognise it at once, wherever on the path they are.",
+        "The body of a mail to a plain reply block, one without `Encrypt-Key` (`make verify` sends "
+        "such), goes on unchanged from hop to hop. Two remailers of one owner recognise it at "
+        "once, wherever on the path they are.",
     ),
     (
         "Tags",

@@ -6,12 +6,9 @@ also forbids itself to load or run anything (Content-Security-Policy).
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from testbed.report import picture, text
+from testbed.report import picture, template, text
 from testbed.report.claims_page import ATTACKERS, NOT_CLAIMED, STAGES
 from testbed.report.escape import printable
 from testbed.report.record import Record, Row
@@ -20,19 +17,11 @@ from testbed.verdict import Status
 EVIDENCE_SHOWN = 12
 """Pieces of evidence shown of one finding; verdict.json has them all."""
 
-_TEMPLATES = Path(__file__).parent.parent / "templates"
-
 
 def html(record: Record, bench: str = "") -> str:
     """The whole page; `bench` is the file beside it that it links to, if there is one."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    made = template.environment()
+    made.filters |= {
         "safe_text": printable,
         "size": text.size,
         "arrow": text.arrow,
@@ -40,7 +29,7 @@ def html(record: Record, bench: str = "") -> str:
         "word": text.WORD.__getitem__,
         "slug": _slug,
     }
-    return environment.get_template("report.html.j2").render(
+    return made.get_template("report.html.j2").render(
         record=record,
         bench=bench,
         overall=text.overall(record),
