@@ -1,20 +1,25 @@
 # unlogged: a containerised testbed of anonymous remailers. `make help` lists what there is.
 #
 # Settings, in the environment or on make's command line:
-#   WEB=name (unlogged)  LINK=port25|direct25|smtp|tls (tls)  NODES=n (5)  POOL=off|exponential:SECONDS
+#   WEB=name (unlogged)  LINK=port25|direct25|smtp|tls|cells (cells)  NODES=n (5)  POOL=off|exponential:SECONDS|timed:SECONDS,LEAST,PERCENT
+#   CELLS=n (2: cells a second on each link of LINK=cells, mail or not)
+#   WITNESS=plain (no CAP_SYS_ADMIN: what needs it is inconclusive)
 #   HOSTED=1 (beside each node a mail host that logs)  PORTS=n (free ones)  SEED=n (random)
 #   COMPOSE="docker-compose" (what is found)
-#   PAIRS=n (5: what make bench measures of each, in six minutes)
+#   CLEAN=n (20: runs of make leaks over webs without a leak)
+#   PAIRS=n (5: what make bench measures of each, in nine minutes)
+#   PLANTS=1 (make matrix: half an hour more, plants in the nodes for the attacks to find)
+#   FULL=1 (make matrix: hours, with ten times the mail, and the plants; kept in docs/results)
 
 PYTHON ?= python3
 VENV   := .venv
 STAMP  := $(VENV)/.installed
 RUN    := $(VENV)/bin/python -m
 
-export WEB LINK HOSTED NODES POOL PORTS SEED COMPOSE PAIRS
+export WEB LINK CELLS HOSTED WITNESS NODES POOL PORTS SEED COMPOSE PAIRS CLEAN PLANTS FULL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images up down status verify leaks bench test test-unit lint pictures clean
+.PHONY: help setup images up down status verify leaks bench matrix test test-unit lint pictures clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -45,11 +50,14 @@ verify: $(STAMP) ## send real mail through a web and give the verdict (out/)
 down: $(STAMP) ## nothing of the web is left: containers, networks, volumes, keys
 	@$(RUN) testbed down
 
-leaks: $(STAMP) ## plant every leak: the verdict must catch each, by node and kind
-	@$(RUN) pytest tests/leaks
+leaks: $(STAMP) ## plant every leak, then clean webs: what the verdict catches (out/leaks.json)
+	@$(RUN) testbed leaks
 
 bench: $(STAMP) ## what it costs, as ratios to what one would use instead (out/bench.html)
 	@$(RUN) testbed bench
+
+matrix: $(STAMP) ## every attack at every link stage, pool off and on (out/matrix.html)
+	@$(RUN) testbed matrix
 
 lint: $(STAMP) ## ruff and mypy --strict
 	@$(VENV)/bin/ruff check .
@@ -60,7 +68,7 @@ test-unit: $(STAMP) ## the tests that need no Docker
 	@$(RUN) pytest tests/unit
 
 test: lint ## all tests: those without Docker first, then webs, leaks, faults
-	@$(RUN) pytest tests/unit tests/web tests/leaks tests/faults tests/bench
+	@$(RUN) pytest tests/unit tests/interop tests/web tests/leaks tests/faults tests/bench
 
 pictures: $(STAMP) ## the README's pictures, from the last verdict in out/
 	@$(RUN) testbed pictures

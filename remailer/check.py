@@ -11,14 +11,14 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dns.name
 import dns.reversename
 from cryptography import x509
 
-from remailer import directory, keys, openpgp
+from remailer import directory, guests, keys, openpgp
 from remailer.deliver import SOCKET
 from remailer.directory import Directory, Peer
 from remailer.errors import RemailerError, SetupError
@@ -94,6 +94,8 @@ async def lines(
         yield _connections(place.port)
     for line in await _dns(own, resolver):
         yield line
+    if place.guests:
+        yield _guests(place.guests, known, now)
     link = links(own, known)
     peers = [peer for peer in known.remailers if peer.name != own.identity.name]
     turns = asyncio.Semaphore(PEERS_AT_A_TIME)
@@ -139,6 +141,23 @@ def _certificate(own: Keys, now: datetime) -> Line:
     if days < RENEW_DAYS:
         return Line(what, trouble=f"{days} days left: get the next one ready: `remailer renew`")
     return Line(what, f"{days} days left")
+
+
+def _guests(path: Path, known: Directory, now: datetime) -> Line:
+    """Of the file only: who of them is there isn't for a terminal."""
+    try:
+        found = guests.load(path, known)
+    except SetupError as error:
+        return Line("guests", trouble=str(error))
+    shown = {
+        guest.name: [x509.load_pem_x509_certificate(pem.encode()) for pem in guest.certificates]
+        for guest in found
+    }
+    soon = now + timedelta(days=RENEW_DAYS)
+    late = [n for n, ones in shown.items() if max(c.not_valid_after_utc for c in ones) < soon]
+    if late:
+        return Line("guests", trouble=f"{', '.join(late)}: certificate ends soon: ask for another")
+    return Line("guests", f"{len(found)} may call")
 
 
 def _disk(place: Place) -> Line:
@@ -264,7 +283,8 @@ async def _peer(link: Link, peer: Peer, turns: asyncio.Semaphore) -> Line:
         except Unreachable as error:
             return Line(what, trouble=f"{_why(str(error))}; mail for it waits")
         await conversation.end()
-    return Line(what, "answers with the directory's key" if peer.speaks == "tls" else "answers")
+    pinned = peer.speaks in ("tls", "cells")
+    return Line(what, "answers with the directory's key" if pinned else "answers")
 
 
 def _why(said: str) -> str:

@@ -21,8 +21,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_
 
 KeysOption = Annotated[Path, typer.Option("--keys", help="folder of the node's own keys")]
 _RATE = "connections and 64 KiB parts of mail that port 25 takes from one address a minute"
+_CELLS = "cells a second to each peer and guest, with mail or without, if the node speaks cells"
 SpoolOption = Annotated[Path, typer.Option("--spool", help="folder for mail in transit")]
 
+GuestsOption = Annotated[
+    Path | None, typer.Option("--guests", help="file of the users who may call, on cells")
+]
 HostedOption = Annotated[
     bool, typer.Option("--hosted", help="no port 25: the host's mail system calls `deliver`")
 ]
@@ -35,6 +39,7 @@ class Speaks(StrEnum):
     DIRECT25 = "direct25"
     SMTP = "smtp"
     TLS = "tls"
+    CELLS = "cells"
 
 
 def _version(wanted: bool) -> None:
@@ -63,7 +68,7 @@ def init(
     link_port: Annotated[
         int | None, typer.Option(help="port for peers: 2525, or 25 if the mail host's is used")
     ] = None,
-    speaks: Speaks = Speaks.TLS,
+    speaks: Speaks = Speaks.CELLS,
     keys: KeysOption = KEYS,
 ) -> None:
     """Make a node's keys; print its directory entry, and nothing else."""
@@ -92,7 +97,9 @@ def renew(
 @app.command()
 def run(
     resolver: Annotated[str, typer.Option(help="IP address of the DNS server to ask")],
-    pool: Annotated[str, typer.Option(help="off, or exponential:MEAN in seconds")] = "off",
+    pool: Annotated[
+        str, typer.Option(help="off, exponential:MEAN or timed:SECONDS,LEAST,PERCENT")
+    ] = "off",
     hosted: HostedOption = False,
     keys: KeysOption = KEYS,
     spool: SpoolOption = SPOOL,
@@ -102,6 +109,8 @@ def run(
     certificate_key: Annotated[Path | None, typer.Option(help="its key, PEM")] = None,
     pgponly: Annotated[bool, typer.Option("--pgponly", help="drop what isn't encrypted")] = False,
     blocked: Annotated[Path | None, typer.Option(help="file of blocked addresses")] = None,
+    cells: Annotated[float, typer.Option(help=_CELLS, min=0.1, max=100)] = 2.0,
+    guests: GuestsOption = None,
 ) -> None:
     """Be a remailer: one line on stdout when ready, then silence."""
     from remailer.blocked import Blocked, load
@@ -119,6 +128,8 @@ def run(
         pgponly=pgponly,
         blocked=load(blocked) if blocked else Blocked(),
         hosted=hosted,
+        cells=cells,
+        guests=guests,
     )
     live(keys, directory, place, pool)
 
@@ -130,12 +141,13 @@ def check(
     spool: SpoolOption = SPOOL,
     directory: DirectoryOption = DIRECTORY,
     hosted: HostedOption = False,
+    guests: GuestsOption = None,
 ) -> int:
     """Say whether keys, disk, peers, DNS and port 25 are well; nothing of any mail."""
     from remailer.check import check as look
     from remailer.node import Place
 
-    return look(keys, directory, Place(spool, resolver, hosted=hosted))
+    return look(keys, directory, Place(spool, resolver, hosted=hosted, guests=guests))
 
 
 commands.register(app)

@@ -18,7 +18,8 @@ from typing import Any
 
 from remailer.errors import SpoolFull
 from remailer.exit import Undeliverable
-from remailer.link.smtp import Conversation, Outcome
+from remailer.link.smtp import Outcome
+from remailer.link.talk import Talk
 from remailer.seal import Leaving
 from remailer.spool import DAY, Spool, Ticket
 
@@ -38,7 +39,7 @@ SETTLING_SECONDS = 3600.0
 MOST_OPEN = 64
 """Conversations at a time, with all destinations together."""
 
-Connect = Callable[[], Awaitable[Conversation]]
+Connect = Callable[[], Awaitable[Talk]]
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class _Destination:
         self._resting = False
         self._begin()
 
-    async def _hand_over(self, conversation: Conversation) -> None:
+    async def _hand_over(self, conversation: Talk) -> None:
         """Give the other side what is due, until nothing is for a while."""
         end = time.monotonic() + CONVERSATION_SECONDS
         try:
@@ -259,7 +260,7 @@ class _Destination:
             return bool(self._due)
         return True
 
-    async def _attempt(self, conversation: Conversation, ticket: Ticket) -> None:
+    async def _attempt(self, conversation: Talk, ticket: Ticket) -> None:
         entry = await self._all.spool.read(ticket.id)
         if not isinstance(entry, Leaving):
             return

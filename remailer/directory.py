@@ -17,9 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from remailer.errors import SetupError
 
-Speaks = Literal["port25", "direct25", "smtp", "tls"]
+Speaks = Literal["port25", "direct25", "smtp", "tls", "cells"]
 """What remailers speak to each other. On the first two mail comes in by the host's mail system."""
 HOSTED: tuple[Speaks, ...] = ("port25", "direct25")
+
+NAME = r"^[a-z][a-z0-9-]{0,30}$"
+"""What a remailer may be named."""
 
 
 class Peer(BaseModel):
@@ -27,7 +30,7 @@ class Peer(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")
+    name: str = Field(pattern=NAME)
     address: str
     """Where mail for it goes: `remailer@alpha.remailer.test`."""
     hosts: tuple[str, ...] = Field(min_length=1)

@@ -118,13 +118,17 @@ class Gate:
     def took(self, visitor: Visitor, before: int, more: int) -> None:
         """Of a mail of which `before` bytes had come, `more` came from there."""
         if self.rate:
-            units = -(-(before + more) // UNIT) - -(-before // UNIT)
-            self.rate.use(self.open.get(visitor, b""), units)
+            self.rate.use(self.open.get(visitor, b""), units(before + more) - units(before))
 
     def close(self) -> None:
         """Hang up on everybody."""
         for visitor in tuple(self.open):
             visitor.abort()
+
+
+def units(size: int) -> int:
+    """What so many bytes of mail cost."""
+    return -(-size // UNIT)
 
 
 def origin(transport: asyncio.BaseTransport) -> bytes:

@@ -77,7 +77,7 @@ class Keys:
                 f"directory: its entry for {self.identity.name} is missing or not of these keys: "
                 "put in what `remailer init` printed"
             )
-        if entry.speaks == "tls":
+        if entry.speaks in ("tls", "cells"):
             self._check_dates(ours)
         return entry
 

@@ -18,15 +18,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from remailer import answers, local
+from remailer import answers, guests, local
+from remailer.answers import asked_by
 from remailer.blocked import NOBODY, Blocked
+from remailer.clean import refusal
 from remailer.delivery import HOSTS, PEERS, Connect, Deliveries, back_off
 from remailer.directory import HOSTED, Directory
 from remailer.errors import SetupError, SpoolFull
 from remailer.exit import SMTP_PORT, Exit
-from remailer.gate import MAX_CONNECTIONS, MAX_STRANGERS, RATE, Gate, Rate
+from remailer.gate import MAX_CONNECTIONS, MAX_STRANGERS, RATE, Gate, Rate, units
+from remailer.guests import Guest, Party
 from remailer.keys import Keys
-from remailer.link import links
+from remailer.link import links, pacer
+from remailer.link.cells import Word
+from remailer.link.paced import RATE as CELLS
+from remailer.link.paced import CellsLink
 from remailer.link.port25 import Port25Link
 from remailer.link.smtp import listen
 from remailer.listener import Accept, Desk, Door
@@ -62,6 +68,10 @@ class Place:
     blocked: Blocked = NOBODY
     hosted: bool = False
     """Beside a mail host: no port 25, but a socket for `remailer deliver`."""
+    cells: float = CELLS
+    """Cells a second to each peer and guest, if the node speaks cells."""
+    guests: Path | None = None
+    """File of the users who may call, if the node speaks cells."""
 
 
 class Node:
@@ -75,7 +85,13 @@ class Node:
         self._rng: random.Random = secrets.SystemRandom()
         self._entry = keys.entry_in(directory)
         self._peers = {peer.domain: peer for peer in directory.remailers}
-        self._links = links(keys, directory)
+        if place.guests and self._entry.speaks != "cells":
+            raise SetupError(f"--guests: only on cells, and this node speaks {self._entry.speaks}")
+        known = guests.load(place.guests, directory) if place.guests else ()
+        parties: tuple[Party, ...] = (*directory.remailers, *known)
+        task = pacer.Task(self._entry, keys.certificate, keys.link_key, parties, 1 / place.cells)
+        self._cells = CellsLink(task, self._accept_message)
+        self._links = links(keys, directory, self._cells)
         self._by_host = Port25Link(keys.domain)
         self._exit = Exit(
             keys.domain,
@@ -96,6 +112,8 @@ class Node:
         self._answers = answers.Allowance()
         self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
         self._failures: dict[bytes, int] = {}
+        self._pooled: list[Ticket] = []
+        """What waits for a batch; with exponential delays nothing does."""
         self._host_key = (
             HostKey.of(*place.certificate) if place.certificate else HostKey.make(keys.domain)
         )
@@ -105,7 +123,8 @@ class Node:
             if place.hosted
             else Gate(MAX_STRANGERS, rate=Rate(place.rate))
         )
-        self._guests = Gate(MAX_CONNECTIONS - MAX_STRANGERS)
+        self._callers = Gate(MAX_CONNECTIONS - MAX_STRANGERS)
+        self._guests = Rate(place.rate)
         self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -125,16 +144,18 @@ class Node:
             raise SetupError("the spool can't be read: its disk is failing") from None
         for id_ in arrived:
             self._arrived.put_nowait(id_)
-        self._schedule(leaving)
         await self._open_ports()
+        self._schedule(leaving)  # only now: links of cells start with the port, or without one
         work: list[Coroutine[Any, Any, None]] = [self._peel_always() for _ in range(PEELING)]
-        self._tasks = [asyncio.create_task(one) for one in (*work, self._forget_always())]
+        self._tasks = [
+            asyncio.create_task(one) for one in (*work, self._forget_always(), self._batch_always())
+        ]
 
     async def _open_ports(self) -> None:
         link = self._links[self._entry.speaks]
         place = self._place
         peers = await link.open(
-            self._door(self._accept_transfer, self._guests), place.host, self._entry.link_port
+            self._door(self._accept_transfer, self._callers), place.host, self._entry.link_port
         )
         if peers is not None:
             self._servers.append(peers)
@@ -152,8 +173,9 @@ class Node:
         """Stop at once; what isn't done is in the spool."""
         for server in self._servers:
             server.close()
-        for gate in (self._strangers, self._guests):
+        for gate in (self._strangers, self._callers):
             gate.close()
+        self._cells.close()
         # Before the peelers: a worker that is stopped looks like one that dropped its mail.
         for task in self._tasks:
             task.cancel()
@@ -171,6 +193,27 @@ class Node:
 
     async def _accept_transfer(self, mail: bytes) -> None:
         await self._take_in(mail, transfer_id(mail))
+
+    async def _accept_message(self, party: Party, mail: bytes, transfer: bytes) -> Word:
+        """What the listener would say to the same mail, of a peer or, from a guest, of a user."""
+        if refusal(mail):
+            return Word.REFUSED
+        if asked_by(mail):
+            return Word.STORED  # and forgotten: nobody could be answered
+        if isinstance(party, Guest):
+            name = party.name.encode()
+            if self._guests.spent(name):
+                return Word.LATER
+            self._guests.use(name, units(len(mail)))
+            # Not the Message-ID, which it could choose so that a peer's mail counts as repeated.
+            id_ = name + b" " + transfer
+        else:
+            id_ = transfer_id(mail) or transfer
+        try:
+            await self._take_in(mail, id_)
+        except SpoolFull:
+            return Word.LATER
+        return Word.STORED
 
     async def _take_in(self, mail: bytes, transfer: bytes | None) -> None:
         id_ = await self._spool.arrive(mail, transfer)
@@ -216,9 +259,27 @@ class Node:
             with contextlib.suppress(Exception):
                 await self._spool.expire()
 
+    async def _batch_always(self) -> None:
+        """Let batches leave a timed pool; what has been in one before a restart goes in again."""
+        timed = self._pool.timed
+        start = time.monotonic()
+        while timed:
+            await asyncio.sleep(timed.seconds - (time.monotonic() - start) % timed.seconds)
+            now = time.time()
+            batch = timed.batch([one for one in self._pooled if one.due <= now], self._rng)
+            going = {ticket.id for ticket in batch}
+            self._pooled = [one for one in self._pooled if one.id not in going]
+            self._deliver(batch)
+
     # -- out ------------------------------------------------------------------------------------
 
     def _schedule(self, tickets: Iterable[Ticket]) -> None:
+        if self._pool.timed:
+            self._pooled += tickets
+        else:
+            self._deliver(tickets)
+
+    def _deliver(self, tickets: Iterable[Ticket]) -> None:
         for ticket in tickets:
             remailers = ticket.domain in self._peers
             (self._to_peers if remailers else self._to_hosts).schedule([ticket])

@@ -15,15 +15,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import random
 import resource
 import signal
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TypeVar
 
 from remailer import message, openpgp, silence
 from remailer.errors import RemailerError, SetupError
@@ -31,6 +35,8 @@ from remailer.limits import Use
 from remailer.message import MAX_MAIL, MAX_OUTGOING, Outgoing
 from remailer.openpgp import Keyring
 from remailer.rules import PLAIN, Rules
+
+T = TypeVar("T")
 
 HEADROOM = 384 * 1024 * 1024
 """Bytes of address space that a worker may take beyond what it has when it is ready.
@@ -45,6 +51,9 @@ MAX_TASKS = 200
 MAX_GROWTH = 32 * 1024 * 1024
 """Bytes that a worker may be larger than it was when ready, before it is replaced: what one mail
 leaves behind is no longer there for the next, and the worst honest one needs 325 MiB."""
+
+NICE = 10
+"""How much peeling yields to the pacer of the cells, and to the listener."""
 
 START_SECONDS = 30.0
 """How long a worker may take to be ready."""
@@ -82,6 +91,8 @@ class Peelers:
         self._own = (secret_key, address, rules)
         self._seconds = seconds
         self._count = workers
+        # Of its own: asyncio's has a thread more now and then, as the mail has it.
+        self._threads = ThreadPoolExecutor(workers, "peel")
         self._workers: set[_Worker] = set()
         self._idle: asyncio.Queue[_Worker | None] = asyncio.Queue()
 
@@ -112,7 +123,7 @@ class Peelers:
                     if worker is None:
                         continue
                 try:
-                    return await asyncio.to_thread(worker.peel, raw, self._seconds)
+                    return await self._apart(worker.peel, raw, self._seconds)
                 except _DiedBefore:
                     worker = await self._replace(worker)
                 except _TookTooLong:
@@ -141,8 +152,13 @@ class Peelers:
         for worker in workers:
             worker.kill()
 
+    async def _apart(self, work: Callable[..., T], *given: object) -> T:
+        """Do what blocks in a thread of ours."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(work, *given))
+
     async def _new(self) -> _Worker:
-        worker = await asyncio.to_thread(_Worker, *self._own)
+        worker = await self._apart(_Worker, *self._own)
         self._workers.add(worker)
         return worker
 
@@ -258,6 +274,7 @@ def _work(pipe: Connection, secret_key: bytes, address: str, rules: Rules) -> No
     # and an interrupted mail would look like one that asks for nothing.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    os.nice(NICE)
     keyring = Keyring.load(secret_key)
     most = _size_of("self") + HEADROOM
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -16,7 +16,7 @@ USERS = ".local/share/remailer"
 
 def folder() -> Path:
     """The folder of this machine's or this user's remailer."""
-    return SYSTEM if SYSTEM.is_dir() else Path(os.environ.get("HOME", "/")) / USERS
+    return SYSTEM if SYSTEM.is_dir() else users()
 
 
 def directory() -> Path:
@@ -25,4 +25,10 @@ def directory() -> Path:
     return system if SYSTEM.is_dir() or system.exists() else folder() / "directory.json"
 
 
+def users() -> Path:
+    """The folder of this user, also beside the machine's own remailer."""
+    return Path(os.environ.get("HOME", "/")) / USERS
+
+
 KEYS, SPOOL, DIRECTORY = folder() / "keys", folder() / "spool", directory()
+GUEST, PROXY = users() / "guest", users() / "proxy"

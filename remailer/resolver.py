@@ -5,22 +5,34 @@ Nothing is remembered: who asks for a name twice, asks twice.
 
 from __future__ import annotations
 
+import asyncio
+import os
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
-import dns.asyncresolver
+import dns.asyncquery
 import dns.exception
+import dns.message
 import dns.name
-import dns.resolver
+import dns.rcode
 
 from remailer.errors import RemailerError, SetupError
 from remailer.link.smtp import Unreachable
 
-LOOKUP_SECONDS = 20.0
+LOOKUP_SECONDS, TRY_SECONDS = 20.0, 2.0
+"""How long a question may take, and one try of it."""
+PAYLOAD = 1232
+"""Bytes of an answer that are taken over UDP."""
 
 
 class NoSuchName(RemailerError):
     """The name doesn't exist, or is none: for ever."""
+
+
+def number() -> int:
+    """A question's: of the kernel's making, whole. What a library stirs could say anything."""
+    return int.from_bytes(os.urandom(8)[:2])
 
 
 class Resolver:
@@ -34,23 +46,32 @@ class Resolver:
             raise SetupError(
                 f"--resolver {address!r}: give the IP address of a DNS server"
             ) from None
-        self._resolver = dns.asyncresolver.Resolver(configure=False)
-        self._resolver.nameservers = [address]
-        self._resolver.port = port
-        self._resolver.lifetime = LOOKUP_SECONDS
-        self._resolver.use_edns(0, 0, 1232)
+        self._server = address, port
 
     async def ask(self, name: dns.name.Name, kind: str) -> list[Any]:
         """Records; [] if the name has none of that kind. Raises NoSuchName or Unreachable."""
         try:
-            answer = await self._resolver.resolve(name, kind, search=False)
-        except dns.resolver.NXDOMAIN:
-            raise NoSuchName(f"{name}: no such domain") from None
-        except dns.resolver.NoAnswer:
-            return []
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                response = await self._answer(name, kind)
+            if response.rcode() == dns.rcode.NXDOMAIN:
+                raise NoSuchName(f"{name}: no such domain")
+            if response.rcode() != dns.rcode.NOERROR:
+                raise Unreachable(f"{name}: {dns.rcode.to_text(response.rcode())}")
+            assert isinstance(response, dns.message.QueryMessage)  # what answers a question
+            return list(response.resolve_chaining().answer or ())
         except (dns.exception.DNSException, OSError) as error:
-            raise Unreachable(f"{name}: {error}") from None
-        return list(answer)
+            raise Unreachable(f"{name}: {str(error) or 'no answer'}") from None
+
+    async def _answer(self, name: dns.name.Name, kind: str) -> dns.message.Message:
+        """Ask until there is one."""
+        address, port = self._server
+        while True:
+            query = dns.message.make_query(name, kind, use_edns=0, payload=PAYLOAD, id=number())
+            with suppress(dns.exception.Timeout):
+                response, _ = await dns.asyncquery.udp_with_fallback(
+                    query, address, TRY_SECONDS, port, ignore_unexpected=True, ignore_errors=True
+                )
+                return response
 
     async def addresses(self, name: dns.name.Name) -> list[str]:
         """IPv4, then IPv6 addresses; what is known if the server fails for the rest.

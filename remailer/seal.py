@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 SMALLEST = 4096
 """Bytes of the smallest size class."""
-_HEADER = struct.Struct("!BdIHI")
-_NONCE, _TAG = 12, 16
-_ARRIVED, _LEAVING = 1, 2
+HEADER = struct.Struct("!BdIHI")
+NONCE, _TAG = 12, 16
+ARRIVED, LEAVING = 1, 2
 
 
 @dataclass(frozen=True)
@@ -71,25 +71,25 @@ class Sealer:
         """The row of an entry."""
         if isinstance(entry, Leaving):
             recipient = entry.recipient.encode("utf-8", "surrogateescape")
-            header = _HEADER.pack(_LEAVING, entry.due, entry.until, len(recipient), len(entry.mail))
+            header = HEADER.pack(LEAVING, entry.due, entry.until, len(recipient), len(entry.mail))
         else:
             recipient = b""
-            header = _HEADER.pack(_ARRIVED, 0.0, 0, 0, len(entry.mail))
+            header = HEADER.pack(ARRIVED, 0.0, 0, 0, len(entry.mail))
         text = header + recipient + entry.mail
-        room = size_class(_NONCE + len(text) + _TAG) - _NONCE - _TAG
-        nonce = secrets.token_bytes(_NONCE)
+        room = size_class(NONCE + len(text) + _TAG) - NONCE - _TAG
+        nonce = secrets.token_bytes(NONCE)
         return nonce + self._aead.encrypt(nonce, text.ljust(room, b"\0"), id_)
 
     def open(self, id_: bytes, row: bytes) -> Arrived | Leaving:
         """The entry of a row. Raises Corrupt."""
         try:
-            text = self._aead.decrypt(row[:_NONCE], row[_NONCE:], id_)
+            text = self._aead.decrypt(row[:NONCE], row[NONCE:], id_)
         except (InvalidTag, ValueError, TypeError):
             raise Corrupt from None
-        state, due, until, recipient_length, mail_length = _HEADER.unpack_from(text)
-        start = _HEADER.size + recipient_length
+        state, due, until, recipient_length, mail_length = HEADER.unpack_from(text)
+        start = HEADER.size + recipient_length
         mail = text[start : start + mail_length]
-        if state == _ARRIVED:
+        if state == ARRIVED:
             return Arrived(mail)
-        recipient = text[_HEADER.size : start].decode("utf-8", "surrogateescape")
+        recipient = text[HEADER.size : start].decode("utf-8", "surrogateescape")
         return Leaving(recipient, mail, due, until)

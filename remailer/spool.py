@@ -111,6 +111,13 @@ class Spool:
         id_: bytes | None = await self._commits.do(work, _room(mail), RESERVE)
         return id_
 
+    async def leave(self, entry: Leaving) -> Ticket:
+        """Store mail that only has to be handed on. Raises SpoolFull."""
+        ticket: Ticket = await self._commits.do(
+            lambda db: _ticket(self._insert(db, entry), entry), _room(entry.mail), RESERVE
+        )
+        return ticket
+
     async def replace(
         self, old: bytes, entries: Sequence[Leaving], uses: Sequence[Use | None] = ()
     ) -> list[Ticket]:

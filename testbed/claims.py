@@ -21,6 +21,16 @@ class Expected(StrEnum):
     NOT_CLAIMED = "not claimed"
 
 
+class Group(StrEnum):
+    """What a claim is about, in the order in which the verdict tells it."""
+
+    MAIL = "mail"
+    LOGS = "no logs"
+    SPOOL = "spool and keys"
+    WIRE = "on the wire"
+    LINKS = "links"
+
+
 @dataclass(frozen=True)
 class Claim:
     """One claim: a sentence, against whom, who witnesses it, and what keeps the witness honest.
@@ -45,6 +55,9 @@ class Claim:
     """The sentence in at most 29 characters, for a table on a terminal."""
     twin: str = field(kw_only=True)
     """The control in at most 22 characters."""
+    group: Group = field(kw_only=True)
+    causes: str = field(kw_only=True)
+    """What usually makes it fail, and where to look."""
 
     def expected(self, link: Link, hosted: bool = False) -> Expected:
         """What this claim's rows must say at a link stage; `hosted`: beside mail hosts."""
@@ -57,8 +70,9 @@ class Claim:
 
 _PORT_25 = frozenset({Link.PORT25, Link.DIRECT25})
 _CLEAR = _PORT_25 | {Link.SMTP}
+_BY_SIZE = _CLEAR | {Link.TLS}
 
-CLAIMS: tuple[Claim, ...] = (
+_TABLE: tuple[Claim, ...] = (
     Claim(
         "delivered",
         "Every mail whose path goes through the node arrives exactly once, byte for byte.",
@@ -66,9 +80,14 @@ CLAIMS: tuple[Claim, ...] = (
         "node",
         "the recipients' Maildir, read over IMAP",
         "an ordinary mail between the two mail hosts arrives the same way",
-        ("mail-reported",),
+        ("mail-reported", "receipt-sent", "body-blanks"),
         short="each mail arrives, unchanged",
         twin="ordinary mail comes",
+        group=Group.MAIL,
+        causes="A node that stopped, or a pool that holds mail longer than the run waits. "
+        "Mail that came twice was let go before its departure was on disk; mail that was "
+        "altered went through other hands than `remailer/mime.py` and `outgoing.py`. `make "
+        "status` says who is up.",
     ),
     Claim(
         "durable",
@@ -77,10 +96,14 @@ CLAIMS: tuple[Claim, ...] = (
         "node",
         "strace of the node's system calls, from another container; it is kept with the results",
         "the end of the mail, a sync of the spool and the 250 are all seen",
-        ("sync-off",),
+        ("sync-off", "early-250"),
         hosted=Expected.NOT_CLAIMED,
         short="250 only once it is on disk",
         twin="sync and 250 seen",
+        group=Group.MAIL,
+        causes="A reply that was written before the commit was done "
+        "(`remailer/commits.py`), a `PRAGMA synchronous` that is off, or a file system that "
+        "swallows syncs. The trace kept with the results has the calls in their order.",
     ),
     Claim(
         "silent-output",
@@ -89,9 +112,13 @@ CLAIMS: tuple[Claim, ...] = (
         "node",
         "Docker's log driver",
         "the line that the node prints when it is ready stands in the same log since its start",
-        ("stdout-line",),
+        ("stdout-line", "stderr-traceback", "aiosmtpd-log", "child-says"),
         short="nothing on stdout or stderr",
         twin="ready line seen",
+        group=Group.LOGS,
+        causes="A print, a warning or a traceback of a library, before "
+        "`remailer/silence.py` has shut the descriptors or in a process that was started "
+        "apart from it; or a health check that says more than its exit status.",
     ),
     Claim(
         "silent-root",
@@ -104,6 +131,10 @@ CLAIMS: tuple[Claim, ...] = (
         hosted=Expected.FAILS,
         short="root file system untouched",
         twin="mail hosts' logs seen",
+        group=Group.LOGS,
+        causes="A library's cache, a `.pyc`, a temporary file or a log where the root file "
+        "system was not mounted read-only. docker diff names the path; the container's "
+        "`read_only` is in compose.yaml.j2.",
     ),
     Claim(
         "silent-tmpfs",
@@ -113,9 +144,21 @@ CLAIMS: tuple[Claim, ...] = (
         "node",
         "a container that reads the node's mounts through /proc",
         "a file put into the same mount is found by the same search, and taken away again",
-        ("tmpfs-file",),
+        (
+            "tmpfs-file",
+            "debug-dump",
+            "stats-db",
+            "memory-file",
+            "file-names",
+            "keys-logged",
+            "after-twenty",
+            "queue",
+        ),
         short="nothing in tmpfs or /dev/shm",
         twin="test file found",
+        group=Group.LOGS,
+        causes="A temporary file that nobody took away, or memory that is shared by name: "
+        "`tempfile`, `/dev/shm`, a semaphore of `multiprocessing`.",
     ),
     Claim(
         "silent-volume",
@@ -126,9 +169,27 @@ CLAIMS: tuple[Claim, ...] = (
         "a container that reads the node's mounts and open files through /proc",
         "a file put into the same mount is found by the same search, and taken away again; and "
         "this run's marks are found in the mail hosts' logs",
-        ("volume-file",),
+        (
+            "volume-file",
+            "log-file",
+            "mbox-copy",
+            "child-log",
+            "attribute-value",
+            "link-target",
+            "link-count",
+            "fifo-made",
+            "spool-counts",
+            "log-as-journal",
+            "free-pages",
+            "rows-kept",
+            "attribute",
+        ),
         short="only spool and keys on disk",
         twin="test file found",
+        group=Group.LOGS,
+        causes="A file beside the spool (a log, a copy, a database's journal), a mark in "
+        "the spool's own files, or a table that `remailer/spool.py` does not declare. Path "
+        "and offset say which.",
     ),
     Claim(
         "silent-syslog",
@@ -140,6 +201,73 @@ CLAIMS: tuple[Claim, ...] = (
         ("syslog-datagram",),
         short="nothing to syslog or port 514",
         twin="test datagram seen",
+        group=Group.LOGS,
+        causes="A library or a mail host that logs through `/dev/log` or UDP port 514: "
+        "Python's `SysLogHandler`, `syslog()` of the C library.",
+    ),
+    Claim(
+        "silent-writes",
+        "No process of the node makes or changes a file, not for a moment, but the declared files "
+        "of its spool.",
+        "D",
+        "node",
+        "fanotify marks on each of the node's mounts, set from another container before the node's "
+        "first instruction, and read until the load has gone",
+        "in each mount that can be written to a file that the witness makes and deletes again at "
+        "once is seen, with what stood in it; and the spool's own writes are seen",
+        ("write-then-delete", "file-without-name", "mapped-file", "shared-memory-moment"),
+        hosted=Expected.FAILS,
+        short="no file, not for a moment",
+        twin="a moment's file seen",
+        group=Group.LOGS,
+        causes="A file that was written and deleted again: `tempfile`, a copy for a child "
+        "process, SQLite's journal or temporary table, a log that is rotated away. Process "
+        "and path say who wrote it.",
+    ),
+    Claim(
+        "silent-calls",
+        "The node asks the kernel for nothing that outlives it or that others can see, but the "
+        "declared: no name, link or attribute of a file, no memory file, shared memory, queue or "
+        "key ring, no title or limit, no program but its own.",
+        "D",
+        "node",
+        "tracepoints of all system calls of all processes in the node's mount namespace, from "
+        "before the first instruction",
+        "the spool's own calls are seen, and a memory file, a name and an attribute that the "
+        "witness tries inside the node's mounts",
+        (
+            "memory-file-moment",
+            "folder-names",
+            "mode-bits",
+            "limit-counts",
+            "tiny-names",
+        ),
+        hosted=Expected.FAILS,
+        short="no trace left in the kernel",
+        twin="a memfd of ours seen",
+        group=Group.LOGS,
+        causes="A `memfd`, a shared memory or queue, a name, link or attribute as a note, a "
+        "title set with `prctl`, a core limit that was raised, a program that was started. "
+        "The call and its process stand in the evidence.",
+    ),
+    Claim(
+        "silent-sockets",
+        "Each socket of the node is one of its ports, a conversation with a peer, a mail host or "
+        "the resolver, or a pair inside it; nothing goes to any other, not even on the loopback or "
+        "to a socket in a folder.",
+        "D",
+        "node",
+        "tracepoints of socket, bind, connect, send and option calls",
+        "the node's conversations with peers, mail hosts and the resolver are seen, and a datagram "
+        "of the witness's on the node's own loopback",
+        ("dev-log", "loopback-datagram", "abstract-socket", "debug-port", "source-port"),
+        hosted=Expected.NOT_CLAIMED,
+        short="no socket but its own",
+        twin="a loopback datagram",
+        group=Group.LOGS,
+        causes="A library that opens a connection of its own (a resolver, telemetry, a "
+        "socket of the log system), or a note sent to itself on the loopback. The address "
+        "stands in the evidence.",
     ),
     Claim(
         "contacts",
@@ -149,9 +277,121 @@ CLAIMS: tuple[Claim, ...] = (
         "node",
         "the sniffer",
         "the node's own mail and look-ups are seen by the same query",
-        ("syslog-datagram",),
+        ("syslog-datagram", "hop-by-host", "statsd", "ident-lookup", "error-tracker", "dns-label"),
         short="only peers, port 25 and DNS",
         twin="own mail seen",
+        group=Group.WIRE,
+        causes="A library that calls home, a resolver that is not the configured one, or a "
+        "remailer that talks to a host of the mail's choosing. The packet's target says whom "
+        "it spoke to.",
+    ),
+    Claim(
+        "dns-late",
+        "The node looks up only where its mail goes, and only when it goes: the MX of the "
+        "recipient's domain and its host's addresses, each once, in queries that differ in the "
+        "name and in a number that the kernel gave, and at once followed by the conversation that "
+        "they are for.",
+        "W",
+        "node",
+        "the sniffer; tshark dissects; each letter has a recipient's domain of its own; and probes "
+        "on getrandom",
+        "the look-ups that the load needs are seen, each within 2 s of its conversation, and the "
+        "kernel's numbers; and a "
+        "query under the node's address that no mail follows, asked in another way, is found by "
+        "the same code as both",
+        ("dns-early", "dns-label", "dns-case"),
+        not_claimed_at=frozenset({Link.PORT25}),
+        hosted=Expected.FAILS,
+        short="looks up late, and plainly",
+        twin="our look-up found",
+        group=Group.WIRE,
+        causes="A look-up when a mail comes in instead of when it leaves (a check of the "
+        "recipient's domain, a warm cache), another type or another case of letters, or a "
+        "name made from the mail. The packet has the name.",
+    ),
+    Claim(
+        "smtp-talk",
+        "On port 25 every node says the same to everybody, byte for byte, and each line in one "
+        "packet (a mail of up to 8 KB too): greeting, replies and commands are those of one "
+        "grammar, in which only the node's domain and what the mail demands are open: its "
+        "recipient, its size and 8 bits.",
+        "W",
+        "node",
+        "the sniffer; each connection's bytes, put together and read as SMTP",
+        "the node is heard taking mail and handing it on; and the queue numbers in the mail hosts' "
+        "replies to it are found by the same code",
+        ("reply-queue-id", "greeting-counter", "mail-size", "after-twentieth"),
+        hosted=Expected.FAILS,
+        short="says the same to everybody",
+        twin="queue numbers found",
+        group=Group.WIRE,
+        causes="A queue number, a time, a name or a count in a greeting or reply, an "
+        "extension offered to some and not to others, or a parameter of MAIL that the mail "
+        "did not need. The words stand in the evidence.",
+    ),
+    Claim(
+        "wire-fields",
+        "What a node could choose in IP, TCP and TLS is the same in all of its packets, "
+        "connections and hellos: hop limit, service bits and fragment flag, options, windows at "
+        "the start, urgent pointers, suites, groups, extensions and their order and lengths; and "
+        "source ports are even ones of Linux's range.",
+        "W",
+        "node",
+        "the sniffer; tshark dissects",
+        "connections that the node began and took are seen, and its hellos where it speaks TLS; "
+        "and connections of the prober to it, each odd in one field (hop limit, service bits, "
+        "segment size, window, source port), and its hellos of another version of TLS, are told "
+        "apart by the same code",
+        ("tcp-ttl", "tls-alpn"),
+        short="no choice in TCP and TLS",
+        twin="a changed field found",
+        group=Group.WIRE,
+        causes="A socket option, a source port or a TLS setting that depends on the mail or "
+        "on the peer; or another kernel or OpenSSL beside the node. The packets that differ "
+        "are named.",
+    ),
+    Claim(
+        "delays",
+        "How long the node takes tells nothing but the pool's law: it answers and goes on at once, "
+        "but for one in four (more where the mail hosts' own replies are slow), and mail leaves as "
+        "the pool says, not at a few times that mean something.",
+        "W",
+        "node",
+        "the sniffer: times from a command to its reply and from a reply to the next command; and "
+        "from a mail's end to the conversation with which it leaves, in chains of one hop "
+        "(Kolmogorov-Smirnov, and a scan for narrow windows; Holm over all nodes, by chance less "
+        "than once in 10,000 runs)",
+        "the mail hosts' own plain replies are quick; at least ten delays are timed; and as many "
+        "of two symbols or of one, with twice the node's replies on top, are found by the same "
+        "tests: the row says which, and what is finer may pass",
+        ("reply-delay", "pool-symbols", "pool-seeded"),
+        not_claimed_at=_PORT_25,
+        hosted=Expected.NOT_CLAIMED,
+        short="delays follow the pool's law",
+        twin="planted symbols found",
+        group=Group.WIRE,
+        causes="An answer that waits for work on the mail (peeling, a look-up), or a pool "
+        "that takes the mail's content, sender or size into account. On a busy machine "
+        "measure again before looking further.",
+    ),
+    Claim(
+        "message-ids",
+        "What is random in the mail that the node delivers, and in its spool (names and nonces of "
+        "rows), is what the kernel's generator gave it, and it asks for hardly more than it uses; "
+        "and what it remembers of transfers are tags of Message-IDs that other nodes were given "
+        "so: no time, number or mark in disguise.",
+        "D",
+        "node",
+        "probes on getrandom, the mails as the recipients have them, and the seized spool",
+        "the node's calls are seen, and rows of its spool, and tags in it are Message-IDs'; and a "
+        "Message-ID of an ordinary mail is not among their bytes",
+        ("message-id-time", "message-id-counted", "message-id-twister", "message-id-sealed"),
+        short="Message-IDs are chance",
+        twin="an ordinary one is not",
+        group=Group.MAIL,
+        causes="A library that makes its own: `email.utils.make_msgid` and MIME boundaries "
+        "have the time, the process id or Python's `random` in them. `remailer/outgoing.py` "
+        "is where they are made.",
     ),
     Claim(
         "headers",
@@ -162,10 +402,25 @@ CLAIMS: tuple[Claim, ...] = (
         "node",
         "the mails as the recipients have them",
         "an ordinary mail from the same sender shows all of it to the same check",
-        ("received-kept", "message-id-kept"),
+        (
+            "received-kept",
+            "message-id-kept",
+            "mailer-named",
+            "date-kept",
+            "reply-to-author",
+            "date-exact",
+            "header-order",
+            "header-case",
+            "header-blanks",
+            "date-day",
+        ),
         frozenset({Link.PORT25}),
         short="the mail shows no origin",
         twin="ordinary mail shows it",
+        group=Group.MAIL,
+        causes="A header that was passed on instead of made: Received, Message-ID, Date "
+        "with a time, what a mail program says of itself. `remailer/outgoing.py` has the few "
+        "that may be there; letter and line are named.",
     ),
     Claim(
         "spool-sealed",
@@ -179,9 +434,105 @@ CLAIMS: tuple[Claim, ...] = (
         "in 10^21)",
         "the copies hold rows that were not there before the load, and a mark and a text put "
         "beside them are found by the same search",
-        ("spool-clear",),
+        ("spool-clear", "spool-table", "spool-xor", "spool-unpadded", "spool-ordered"),
         short="a seized spool shows no mail",
         twin="mark beside it found",
+        group=Group.SPOOL,
+        causes="A row that was written before `remailer/seal.py` had sealed it, an index "
+        "over something readable, or a second file in the spool's folder. Offset and text say "
+        "what it is.",
+    ),
+    Claim(
+        "spool-forgets",
+        "Once its mail has gone, whoever takes the spool and the node's own keys finds nothing of "
+        "it: no row, no free page and no log holds what can be opened; and nothing was counted in "
+        "it but the transfers from other remailers.",
+        "K",
+        "node",
+        "copies of the spool's files at rest, before the loads, between and after them: every byte "
+        "is tried as the beginning of a row with the node's own secret, which stays in the witness",
+        "with the same secret the same code opens rows, by their names and as bare pieces, in the "
+        "copies seized in the middle of the load",
+        ("free-pages", "rows-kept", "all-uses-counted", "users-tagged", "row-stays"),
+        short="spool and keys: nothing left",
+        twin="rows opened mid-load",
+        group=Group.SPOOL,
+        causes="Rows that were deleted without `secure_delete`, a write-ahead log that was "
+        "not emptied when the work was done, or a key that opens more than it should. The "
+        "page or frame is named.",
+    ),
+    Claim(
+        "no-growth",
+        "Nothing about the resting node that can be read from outside it is different after more "
+        "mail, but what is declared: no file's size, time or number, no count of anything.",
+        "D",
+        "node",
+        "stat and attributes of each name in the node's mounts, its database's header, its "
+        "processes and their open files in /proc, sockets and ports, file locks, keys and System V "
+        "IPC, read between the loads and after the second, which is of another size",
+        "the mail hosts' logs are found to grow by the same reading, and the spool's size, its "
+        "header and the IPC are read",
+        (
+            "folder-touched",
+            "header-count",
+            "shared-memory",
+            "queue",
+            "socket-name",
+            "descriptor-kept",
+            "thread-kept",
+            "file-locked",
+            "signal-waits",
+            "attribute",
+            "volume-file",
+            "tmpfs-file",
+            "rows-kept",
+        ),
+        hosted=Expected.FAILS,
+        short="nothing grows with the mail",
+        twin="mail hosts' logs grow",
+        group=Group.LOGS,
+        causes="Something that counts: a log, a table that is never emptied, an inode "
+        "number or a time that follows the mail. Look at what the file or counter named is "
+        "written for.",
+    ),
+    Claim(
+        "process-plain",
+        "Environment, command lines, titles and limits of the node's processes hold no mark and "
+        "are the same after the load as before; it can't dump core, and nothing of it is swapped.",
+        "D",
+        "node",
+        "/proc, read from another container before, during and after the loads; workers are "
+        "replaced, so each kind of process is compared",
+        "the same reading finds a mark in the command line and environment of a process that the "
+        "witness starts, and that it may dump core",
+        ("title", "environment-kept", "niceness", "core-allowed"),
+        hosted=Expected.NOT_CLAIMED,
+        short="titles and limits stay",
+        twin="a title of ours found",
+        group=Group.LOGS,
+        causes="A process title or argument that tells what it is doing, a limit set back "
+        "after `remailer/silence.py`, or a machine that swaps: then run without swap, or look "
+        "at the node's memory limit.",
+    ),
+    Claim(
+        "docker-keeps",
+        "What Docker keeps of the node is the same after the load as before it: its record, "
+        "events, log, health, exit codes and restarts, but for the times of the health checks; and "
+        "it has no volumes but the two.",
+        "D",
+        "node",
+        "docker inspect, logs and volumes before the loads, between and after them, and the "
+        "events from the first moment to the last",
+        "the same reading sees an event that the harness causes in the node's container (an exec "
+        "of its health check), health checks that were not there before, and the ready line's log",
+        ("health-fails", "stdout-line"),
+        hosted=Expected.NOT_CLAIMED,
+        short="Docker keeps nothing new",
+        twin="an event of ours seen",
+        group=Group.LOGS,
+        causes="A health check that says something, a restart, an exit code, or a volume "
+        "that an image declared without asking. `docker inspect` of the node shows it as it "
+        "stands in the evidence.",
     ),
     Claim(
         "own-keys",
@@ -194,6 +545,9 @@ CLAIMS: tuple[Claim, ...] = (
         hosted=Expected.NOT_CLAIMED,
         short="reads no other node's key",
         twin="own keys found",
+        group=Group.SPOOL,
+        causes="A volume that is mounted at more than one node, one uid for two nodes, or a "
+        "capability that was left: see `user`, `cap_drop` and `volumes` in compose.yaml.j2.",
     ),
     Claim(
         "no-way-out",
@@ -206,6 +560,9 @@ CLAIMS: tuple[Claim, ...] = (
         (),
         short="no way out of the web",
         twin="inside is reached",
+        group=Group.WIRE,
+        causes="A second network, a published port, or one that is not `internal`: see the "
+        "networks in compose.yaml.j2, and `docker network inspect` of those named.",
     ),
     Claim(
         "log-hops",
@@ -221,6 +578,10 @@ CLAIMS: tuple[Claim, ...] = (
         _PORT_25,
         short="no log names the hop",
         twin="users' hops are logged",
+        group=Group.LOGS,
+        causes="Mail that took the way through a mail host, on port 25: its log names who "
+        "it was from and to whom it went, whatever the mail hides. Give the remailers a port "
+        "of their own (`LINK=smtp` or `tls`).",
     ),
     Claim(
         "link-port",
@@ -230,10 +591,29 @@ CLAIMS: tuple[Claim, ...] = (
         "the sniffer",
         "at least as many bytes as this link's mails have, handshakes not counted, are seen on the "
         "agreed port, and those mails arrive",
-        (),
+        ("hop-by-host",),
         not_claimed_at=_PORT_25,
         short="agreed port, peers only",
         twin="mail seen on it",
+        group=Group.LINKS,
+        causes="A peer that is spoken to on port 25 because the directory has no other, or "
+        "a second connection beside the link. Packet and port are named.",
+    ),
+    Claim(
+        "link-mails",
+        "Over the link go the mails that were sent that way, and not one more.",
+        "D",
+        "link",
+        "the sniffer; mails are counted by the reply that comes before each, whose length TLS does "
+        "not hide",
+        "each of the mails that were sent that way is counted",
+        ("league-mail", "owner-block"),
+        not_claimed_at=_PORT_25 | {Link.CELLS},
+        short="its mails and not one more",
+        twin="each of them counted",
+        group=Group.LINKS,
+        causes="A mail of the node's own: a report to its owner by way of another remailer, or "
+        "to one in league. Or a mail that was handed over twice, because the line broke.",
     ),
     Claim(
         "link-encrypted",
@@ -243,23 +623,32 @@ CLAIMS: tuple[Claim, ...] = (
         "the sniffer; tshark dissects",
         "at least as many bytes as this link's mails have are seen in TLS records that come after "
         "the handshake, and those mails arrive",
-        ("link-clear",),
+        ("link-clear", "hop-by-host", "static-rsa"),
         _CLEAR,
         short="all mail is inside TLS 1.3",
         twin="its records seen",
+        group=Group.LINKS,
+        causes="A stage that does not encrypt (`port25`, `direct25`, `smtp`), a fall-back "
+        "to clear text when TLS failed, or TLS below 1.3. The packet shows what was said.",
     ),
     Claim(
         "link-canary",
-        f"No mark of any mail is readable on the link, in any of {len(FORMS)} forms.",
+        f"No mark of any mail is readable on the link, in any of {len(FORMS)} forms, and no digest "
+        "of what a mail carries.",
         "W",
         "link",
-        f"the sniffer; marks are searched for as {', '.join(FORMS)}, and as each of these inside "
-        "zlib and gzip streams",
-        "the mark of a mail that took this link is found on the port-25 edges before and after it",
-        ("link-clear",),
+        "the sniffer; marks are searched for in every form, plain and in compressed streams, and "
+        "digests in every coding",
+        "the mark of a mail that took this link is found on the port-25 edges before and after it, "
+        "and a digest in an ordinary mail between the mail hosts",
+        ("link-clear", "hop-by-host"),
         _CLEAR,
         short="no mark readable",
         twin="found on port 25",
+        group=Group.LINKS,
+        causes="A link without TLS, or something in clear beside it: a server name, a "
+        "certificate's name, an alert. The packet shows which mail's mark it was and in what "
+        "form.",
     ),
     Claim(
         "link-ephemeral",
@@ -272,6 +661,43 @@ CLAIMS: tuple[Claim, ...] = (
         _CLEAR,
         short="every connection a new key",
         twin="key shares seen",
+        group=Group.LINKS,
+        causes="Session tickets or a cached session (`num_tickets`, resumption), early "
+        "data, or a key share that was kept. `remailer/link/tls.py` is where the context is "
+        "made.",
+    ),
+    Claim(
+        "link-forward",
+        "The link keys of both ends, seized when all is over, open nothing that was captured.",
+        "K",
+        "link",
+        "tshark, which is given the capture and the private link keys of all nodes",
+        "it opens a connection that was made for this with the same key, in which the secret is "
+        "sent under that key (static RSA, TLS 1.2)",
+        ("static-rsa",),
+        not_claimed_at=_CLEAR,
+        short="later keys open nothing",
+        twin="static RSA is opened",
+        group=Group.LINKS,
+        causes="TLS below 1.3 with a key exchange that is not ephemeral (`kRSA` ciphers). "
+        "`remailer/link/pins.py` is where the context is made.",
+    ),
+    Claim(
+        "link-cells",
+        "Every record after the handshake has one size, and cells go at the same rate in both "
+        "directions whether or not there is mail.",
+        "W",
+        "link",
+        "the sniffer; TLS record headers, with the times of their packets",
+        "the number of records is what rate and time demand, and this link's mails arrived",
+        ("cover-stops", "two-sizes", "cells-unpadded", "padding-bits"),
+        not_claimed_at=_BY_SIZE,
+        group=Group.LINKS,
+        causes="A cell written in pieces or with a message's own length, a close_notify, cover "
+        "that stops when there is nothing to send, or ticks that wait for work: see "
+        "`remailer/link/pacer.py`. Packet and size, or the pause, are named.",
+        short="equal cells at an even rate",
+        twin="cells as time demands",
     ),
     Claim(
         "link-refuses",
@@ -287,6 +713,10 @@ CLAIMS: tuple[Claim, ...] = (
         not_claimed_at=_PORT_25,
         short="takes nothing from a stranger",
         twin="pinned key let in",
+        group=Group.LINKS,
+        causes="A server context without a demand for a certificate, or one that trusts an "
+        "authority instead of pinned keys; a name compared instead of a key. The stranger's "
+        "sort says what was not checked.",
     ),
     Claim(
         "link-pinned",
@@ -296,12 +726,18 @@ CLAIMS: tuple[Claim, ...] = (
         "node",
         "a prober that answers as a peer",
         "when the same prober shows the pinned key the waiting mail arrives, once",
-        ("peer-unpinned",),
+        ("peer-unpinned", "link-clear"),
         frozenset({Link.DIRECT25, Link.SMTP}),
         not_claimed_at=frozenset({Link.PORT25}),
         short="hands no mail to an impostor",
         twin="pinned key gets it",
+        group=Group.LINKS,
+        causes="A client that checks a name or a date but not the key, or that goes on "
+        "without TLS when it can't have it. The impostor's sort says what was not checked.",
     ),
 )
+
+CLAIMS = tuple(sorted(_TABLE, key=lambda claim: list(Group).index(claim.group)))
+"""All claims, what is about the same thing together."""
 
 BY_ID = {claim.id: claim for claim in CLAIMS}

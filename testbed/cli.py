@@ -44,7 +44,8 @@ def _number(name: str, default: int) -> int:
 
 
 def wanted() -> Topology:
-    """The topology that the environment asks for (WEB, LINK, NODES, POOL, HOSTED)."""
+    """The topology that the environment asks for (WEB, LINK, NODES, POOL, CELLS, HOSTED,
+    WITNESS)."""
     link = _env("LINK", Topology.link)
     if link not in set(Link):
         raise UsageError(f"LINK={link!r} is no link stage: use one of {', '.join(Link)}")
@@ -53,7 +54,9 @@ def wanted() -> Topology:
         link=Link(link),
         nodes=_number("NODES", Topology.nodes),
         pool=_env("POOL", Topology.pool),
+        cells=_number("CELLS", Topology.cells),
         hosted=bool(_number("HOSTED", 0)),
+        witness=_env("WITNESS", Topology.witness),
     )
 
 
@@ -72,7 +75,7 @@ def _ports() -> int:
 
 def _same(web: Web, asked: Topology) -> None:
     """A web that is up must be the one that is asked for."""
-    for setting in ("link", "nodes", "pool", "hosted"):
+    for setting in ("link", "nodes", "pool", "cells", "hosted", "witness"):
         is_, want = (getattr(topology, setting) for topology in (web.topology, asked))
         if is_ != want:
             is_, want = (int(v) if isinstance(v, bool) else v for v in (is_, want))
@@ -196,6 +199,7 @@ def verify(
     with Progress() as progress:
         if web is not None:
             _same(web, asked)
+            web.must_be_fresh()
             record = verify_web(web, out, seed, progress)
         else:
             with progress.phase("images") as phase:
@@ -232,6 +236,67 @@ def bench(
 
 
 @app.command()
+def leaks(
+    name: Annotated[list[str] | None, typer.Argument(help="Only these; all without.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for leaks.json and the verdicts.")] = OUT,
+) -> None:
+    """Plant every leak and score the verdict (docs/leaks.md): 0 all caught and no false alarm."""
+    from testbed.leaks import plant, run
+    from testbed.report import leaks_terminal
+
+    docker = engine.connect()
+    seed, clean = _number("SEED", secrets.randbelow(10**6)), _number("CLEAN", 20)
+    plants = {one.name: one for one in plant.catalogue()}
+    if unknown := set(name or ()) - plants.keys():
+        raise UsageError(f"no leak {', '.join(sorted(unknown))}; docs/leaks.md lists them")
+    chosen = [plants[one] for one in name or plants]
+    with Progress() as progress:
+        with progress.phase("images") as phase:
+            built = Images(docker, CACHE).ensure(progress=phase.note)
+        bench = run.Bench(docker, built, run.names(), out / "leaks")
+        score = run.run(bench, chosen, clean, seed, progress)
+    files.write_leaks(score, out)
+    leaks_terminal.show(score, out)
+    raise typer.Exit(score.status)
+
+
+@app.command()
+def matrix(
+    out: Annotated[Path, typer.Option(help="Folder for matrix.json and matrix.html.")] = OUT,
+) -> None:
+    """Every attack at every link stage, with the pool off and on (docs/attacks.md).
+
+    LINK and POOL choose one of them; PLANTS=1 tries the attacks on plants in nodes, too; FULL=1
+    does so, sends ten times the mail, and keeps the results in docs/results. Exit status 0: all is
+    as expected, 1: something isn't, 2: something is inconclusive.
+    """
+    from testbed.attack import run
+    from testbed.attack.physical import PHYSICAL
+    from testbed.report import matrix_terminal
+
+    docker = engine.connect()
+    seed = _number("SEED", secrets.randbelow(10**6))
+    asked, full = wanted(), bool(_number("FULL", 0))
+    plan = run.Plan(
+        stages=(asked.link,) if _env("LINK", "") else tuple(Link),
+        pools=(asked.pool,) if _env("POOL", "") else (run.OFF, run.ON),
+        nodes=asked.nodes,
+        full=full,
+        plants=PHYSICAL if full or _number("PLANTS", 0) else (),
+    )
+    kept = out / f"matrix-{seed}-{asked.nodes}{'-full' if full else ''}"
+    print(f"seed {seed}: if it is interrupted, SEED={seed} goes on where it was", file=sys.stderr)
+    with Progress() as progress:
+        name = _env("WEB", f"matrix-{os.getpid()}")
+        found = run.matrix(run.Lab(docker, CACHE, name, kept), plan, seed, progress)
+    files.write_matrix(found, out)
+    if full:
+        files.keep_matrix(found, compose.ROOT / "docs" / "results")
+    matrix_terminal.show(found, out)
+    raise typer.Exit(found.status)
+
+
+@app.command()
 def render(
     leak: Annotated[list[str] | None, typer.Option(help="NODE=LEAK: plant a leak.")] = None,
 ) -> None:
@@ -242,7 +307,10 @@ def render(
     if unknown:
         raise UsageError(f"--leak: no remailer {', '.join(sorted(unknown))} in this web")
     for name in planted.values():
-        if not (compose.ROOT / "tests" / "leaks" / f"{name}.py").is_file() or not name:
+        if (
+            not (compose.ROOT / "tests" / "leaks" / f"{name.replace('.', '/')}.py").is_file()
+            or not name
+        ):
             raise UsageError(
                 f"--leak NODE=LEAK: no leak {name!r}; tests/leaks/ has a file for each"
             )

@@ -14,13 +14,15 @@ from pathlib import Path
 import jinja2
 
 from testbed.errors import DockerError, UsageError
-from testbed.topology import Node, Topology
+from testbed.topology import Link, Node, Topology
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: where compose.yaml, images/ and tests/leaks/ are."""
 
 MAILHOST_CAPS = ("CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID", "SYS_CHROOT")
 WITNESS_CAPS = ("DAC_READ_SEARCH", "SYS_PTRACE")
+RECORDER_CAPS = ("SYS_ADMIN", "SYS_CHROOT")
+"""What watching from the first instruction takes besides: marks, tracepoints, namespaces."""
 
 
 def render(topology: Topology) -> str:
@@ -37,7 +39,7 @@ def render(topology: Topology) -> str:
         topology=topology,
         headline=headline,
         mailhost_caps=MAILHOST_CAPS,
-        witness_caps=WITNESS_CAPS,
+        witness_caps=WITNESS_CAPS + (RECORDER_CAPS if topology.witness == "full" else ()),
         run=", ".join(_run(topology)),
         environment=lambda node: ", ".join(_environment(topology, node)),
         last_octet=lambda host: host.rpartition(".")[2],
@@ -47,6 +49,7 @@ def render(topology: Topology) -> str:
 def _run(topology: Topology) -> Iterator[str]:
     """The remailer's arguments, as items of a YAML list."""
     yield from ("run", "--resolver", '"${UNLOGGED_NET}.2"', "--pool", '"${UNLOGGED_POOL}"')
+    yield from ["--cells", f'"{topology.cells}"'] if topology.link is Link.CELLS else []
     yield from ["--hosted"] if topology.hosted else ["--rate", '"1000000"']
 
 

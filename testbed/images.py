@@ -63,6 +63,10 @@ RECIPES = {
             {
                 "testbed/witness/agent": "testbed/witness/agent",
                 "testbed/wire/canary.py": "testbed/wire/canary.py",
+                "testbed/wire/digests.py": "testbed/wire/digests.py",
+                "testbed/wire/streams.py": "testbed/wire/streams.py",
+                "remailer/__init__.py": "remailer/__init__.py",
+                "remailer/seal.py": "remailer/seal.py",
             },
         ),
         Recipe("sniffer"),

@@ -21,6 +21,7 @@ from docker.models.containers import Container
 from pydantic import ValidationError
 
 from remailer.directory import Directory, Peer
+from testbed.contract import KEYS
 from testbed.errors import DockerError
 from testbed.topology import MailHost, Node, Topology
 
@@ -43,9 +44,7 @@ def _init(docker: DockerClient, topology: Topology, node: Node, image: str) -> P
         read_only=True,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
-        volumes={
-            f"{topology.web}_{node.name}-keys": {"bind": "/var/lib/remailer/keys", "mode": "rw"}
-        },
+        volumes={topology.keys_volume(node): {"bind": KEYS, "mode": "rw"}},
         labels={"unlogged.web": topology.web},
     )  # fmt: skip
     try:

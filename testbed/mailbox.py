@@ -91,16 +91,22 @@ class Mailboxes:
         letters: Iterable[Letter],
         within: float,
         note: Callable[[int], object] = lambda arrived: None,
+        *,
+        others: Iterable[Letter] = (),
     ) -> list[Letter]:
-        """Read until every letter has arrived or `within` seconds are over; those that have not."""
-        by_recipient = {letter.recipient: letter for letter in letters}
+        """Read until every letter has arrived or `within` seconds are over; those that have not.
+
+        `others`: letters that are not waited for, but known when they come.
+        """
+        awaited = list(letters)
+        by_recipient = {letter.recipient: letter for letter in (*others, *awaited)}
         deadline = time.monotonic() + within
         while True:
             for mail in self.new():
                 if not _file(mail, by_recipient):
                     self.unexpected.append(mail)
-            missing = [x for x in by_recipient.values() if not x.delivered]
-            note(len(by_recipient) - len(missing))
+            missing = [letter for letter in awaited if not letter.delivered]
+            note(len(awaited) - len(missing))
             if not missing or time.monotonic() > deadline:
                 return missing
             time.sleep(POLL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,3 +20,5 @@ class Run:
     out: Path
     seed: int
     letters: list[Letter] = field(default_factory=list)
+    began: float = field(default_factory=time.time)
+    """Seconds since 1970: a web may have carried its user's mail before."""

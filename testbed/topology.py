@@ -35,6 +35,7 @@ class Link(StrEnum):
     DIRECT25 = "direct25"
     SMTP = "smtp"
     TLS = "tls"
+    CELLS = "cells"
 
     @property
     def port(self) -> int:
@@ -54,6 +55,11 @@ class Node:
     def domain(self) -> str:
         """The node's own mail domain, with an MX record that points at itself."""
         return f"{self.name}.remailer.test"
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What it may call itself."""
+        return self.name, self.domain
 
     @property
     def address(self) -> str:
@@ -80,14 +86,18 @@ class Topology:
     """A whole web. `net` is the first three octets of its /24; everything else follows from it."""
 
     web: str = "unlogged"
-    link: Link = Link.TLS
+    link: Link = Link.CELLS
     nodes: int = 5
     pool: str = "exponential:1.0"
     net: str = "10.193.0"
     leaks: Mapping[str, str] = field(default_factory=dict)
     """Planted leaks: node name → name of the plant in tests/leaks/."""
+    cells: int = 2
+    """Cells a second on each link, each way; on `cells` only."""
     hosted: bool = False
     """Each node is a user's process beside a mail host that logs; on port 25 it has to be."""
+    witness: str = "full"
+    """`plain`: without CAP_SYS_ADMIN, so that nodes aren't watched from their first instruction."""
 
     def __post_init__(self) -> None:
         if self.link.port == 25:
@@ -99,9 +109,16 @@ class Topology:
             )
         if not 2 <= self.nodes <= MAX_NODES:
             raise UsageError(f"NODES={self.nodes}: a web has 2 to {MAX_NODES} remailers")
-        if not re.fullmatch(r"off|exponential:[0-9]+(\.[0-9]+)?", self.pool):
+        if not 1 <= self.cells <= 100:
+            raise UsageError(f"CELLS={self.cells}: 1 to 100 cells a second")
+        if self.witness not in {"full", "plain"}:
+            raise UsageError(f"WITNESS={self.witness!r}: use full, or plain (no CAP_SYS_ADMIN)")
+        if not re.fullmatch(
+            r"off|exponential:[0-9]+(\.[0-9]+)?|timed:[0-9]+,[0-9]+,[0-9]+", self.pool
+        ):
             raise UsageError(
-                f"POOL={self.pool!r}: use off, or exponential:MEAN with a mean in seconds"
+                f"POOL={self.pool!r}: use off, exponential:MEAN with a mean in seconds, or "
+                "timed:SECONDS,LEAST,PERCENT (with LEAST above 0 some mail never leaves)"
             )
 
     def make(self, goal: str) -> str:
@@ -114,6 +131,10 @@ class Topology:
         return tuple(
             Node(_name(i), f"{self.net}.{11 + i}", FIRST_UID + i) for i in range(self.nodes)
         )
+
+    def keys_volume(self, node: Node) -> str:
+        """What Docker calls the volume in which a node has its keys."""
+        return f"{self.web}_{node.name}-keys"
 
     @property
     def sender(self) -> MailHost:

@@ -17,11 +17,30 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
+class Context:
+    """What stood around a piece of evidence, as far as its witness had it at hand."""
+
+    dump: tuple[str, ...] = ()
+    """The bytes around it, as `hexdump.dump` shows them."""
+    process: str = ""
+    """Who did it: command and process id."""
+    packet: str = ""
+    """Which packet carried it: when, from where, to where, how long."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of it, line by line, for any view; none where nothing is known."""
+        said = (("process", self.process), ("packet", self.packet))
+        return (*(f"{name}: {what}" for name, what in said if what), *self.dump)
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One thing that was found: where (file and offset, packet number) and what stood there."""
 
     where: str
     what: str
+    context: Context = Context()
 
 
 @dataclass(frozen=True)

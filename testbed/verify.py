@@ -1,8 +1,10 @@
 """One verification: real mail through a web, witnesses all round it, and the record of it all.
 
-The order matters: the sniffer listens before the first letter, spools are seized while the load
-lies in them, then the prober works beside the rest of it (its own mail waits in the spools for its
-peers, and must not be what was seized), and the capture ends after all of it.
+The order matters: the sniffer listens before the first letter, spools are seized while the first
+load lies in them, then the prober works beside the rest of it (its own mail waits in the spools for
+its peers, and must not be what was seized). When all of it has gone, nothing but the second load
+happens to the nodes between two readings of their state (witness/moments.py). The capture ends
+after all of it.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ import itertools
 import platform
 import random
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -22,18 +26,36 @@ from testbed.mailbox import Mailboxes, send
 from testbed.report import files as results
 from testbed.report.progress import Phase, Progress
 from testbed.report.record import Capture as CaptureFacts
-from testbed.report.record import Mail, Record, Traffic
+from testbed.report.record import Mail, Memory, Record, Traffic
 from testbed.run import Run
-from testbed.traffic import Letter, Plan
+from testbed.topology import Link
+from testbed.traffic import Letter, Plan, trail
 from testbed.verdict import Finding
-from testbed.web import SPOILED, Web
-from testbed.wire import links
+from testbed.web import JUDGED, SPOILED, Web
+from testbed.wire import choices, links, opened, transfers
 from testbed.wire.canary import Canaries
 from testbed.wire.capture import Capture, CaptureFile
 from testbed.wire.dissect import Dissector
 from testbed.wire.packets import Wire
 from testbed.wire.probe import Prober
-from testbed.witness import delivery, durable, files, headers, hops, keys, output, spool, way_out
+from testbed.witness import (
+    delivery,
+    durable,
+    files,
+    headers,
+    hops,
+    keys,
+    memory,
+    moments,
+    output,
+    recorded,
+    stopped,
+    way_out,
+)
+from testbed.witness.docker_keeps import DockerKeeps
+from testbed.witness.moments import Look, Moment
+from testbed.witness.spool import Spools
+from testbed.witness.state import State
 
 ARRIVE_WITHIN = 60.0
 """Seconds that the load has to arrive, after the last letter was taken."""
@@ -42,57 +64,127 @@ ARRIVE_WITHIN = 60.0
 def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool = False) -> Record:
     """Verify a web that is up and write the results to `out`.
 
-    `last`: the web goes down afterwards, so the sniffer need not be started again.
+    `last`: the web goes down afterwards, so nodes may be stopped, and the sniffer stays so.
     """
     started = datetime.now(UTC)
     rng = random.Random(seed)
     results.clear(out)  # an interrupted run must not leave an earlier one's verdict beside its own
     (web.state / SPOILED).touch()
     run = Run(web, Canaries.new(rng), out, seed)
+    plan = Plan(web.topology, run.canaries, rng)
+    spools = Spools(run)
+    looks: list[Look] = [spools, State(run), DockerKeeps(run)]
     capture = Capture(web, rng)
     with (
-        Dissector(web.docker, web.topology.web, web.images["sniffer"]) as dissector,
+        _dissector(web) as dissector,
         Prober(web, rng, web.images["witness"]) as prober,
     ):
         with progress.phase("sniffer listens"):
             capture.wait_listening()
         with Mailboxes(web) as mailboxes:
+            with progress.phase("the nodes before it"):
+                moments.look(looks, Moment.BEFORE)
             with progress.phase("mail through the web") as phase:
-                found = _load(run, rng, mailboxes, prober, phase)
+                _first_load(run, plan, mailboxes, prober, looks, spools, phase)
+            found: list[Finding] = []
             if not web.topology.hosted:
                 with progress.phase("is it on disk when a 250 is said"):
                     found += durable.findings(run)
             with progress.phase("strangers and impostors"):
                 found += prober.finish()
-            with progress.phase("the nodes, from outside"):
-                found += _look(run)
-                mailboxes.collect(run.letters, 0)
-        with progress.phase("the wire, dissected"):
-            captured = capture.finish(out)
-            with ThreadPoolExecutor(1) as pool:
+            with progress.phase("the nodes between the loads"):
+                moments.look(looks, Moment.BETWEEN)
+            with progress.phase("more mail through the web") as phase:
+                more = plan.second()
+                run.letters += more
+                _send(run, more, mailboxes, phase, partial(_make_trails, run))
+            with progress.phase("the nodes after it"):
+                moments.look(looks, Moment.AFTER)
+                found += [finding for one in looks for finding in one.findings()]
+                recording = recorded.answers(run)
+                found += recorded.findings(run, recording, spools.seized)
+            with progress.phase("the nodes from outside, the wire"), ThreadPoolExecutor(3) as pool:
+                captured = capture.finish(out)
+                looked = pool.submit(_look, run)
+                remembered = pool.submit(memory.report, run)
                 # Only now: the sniffer would take the tries for the node's own.
                 tried = pool.submit(way_out.findings, run)
                 wire = dissector.read(captured.path, bridge=web.topology.bridge)
-                found += tried.result()
-            found += links.findings(
-                wire, web.topology, run.canaries, run.letters, captured, files.dev_log(run)
-            )
+                seized = dissector.opened()
+                found += looked.result() + tried.result()
+                mailboxes.collect(run.letters, 0)
+        with progress.phase("the wire, judged"):
+            # By now no witness has a file of its own in the nodes' folders.
+            dev = files.dev_log(run)
+            found += links.findings(wire, web.topology, run.canaries, run.letters, captured, dev)
+            given = recorded.given(recording)
+            found += choices.findings(wire, web.topology, run.letters, captured, given, run.began)
+    whole = links.is_whole(wire, captured)
+    found += transfers.findings(wire, web.topology, run.letters, whole, run.began)
+    found += opened.findings(wire, web.topology, whole, seized)
     found += delivery.findings(web.topology, run.letters, mailboxes.unexpected)
     found += headers.findings(run)
-    if not last:
-        capture.restart()
+    if last:
+        with progress.phase("the nodes, stopped"):
+            found += stopped.findings(run)
+    else:
+        if web.topology.link is Link.CELLS:
+            (web.state / JUDGED).touch()
+        else:
+            capture.restart()
         (web.state / SPOILED).unlink()
-    record = _record(run, started, found, progress, captured, wire)
+    record = _record(run, started, found, progress, captured, wire, remembered.result())
     results.write(record, out)
     return record
 
 
-def _load(
-    run: Run, rng: random.Random, mailboxes: Mailboxes, prober: Prober, phase: Phase
-) -> list[Finding]:
-    """Send a whole load and wait for it; seize the spools while it lies in them, then probe."""
-    letters = Plan(run.web.topology, run.canaries, rng).load()
+def _dissector(web: Web) -> Dissector:
+    topology = web.topology
+    volumes = {node.name: topology.keys_volume(node) for node in topology.remailers}
+    return Dissector(web.docker, topology.web, web.images["sniffer"], volumes)
+
+
+def _first_load(
+    run: Run,
+    plan: Plan,
+    mailboxes: Mailboxes,
+    prober: Prober,
+    looks: Sequence[Look],
+    spools: Spools,
+    phase: Phase,
+) -> None:
+    """Send the first load and wait for it; read what lies in the nodes meanwhile, then probe."""
+
+    def probe() -> None:
+        spools.taken.wait()
+        prober.start()
+
+    letters = plan.first()
     run.letters += letters
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(moments.look, looks, Moment.DURING)
+        reading.add_done_callback(spools.ended)
+        probing = pool.submit(probe)
+        spools.watching.wait()  # else mail may have come and gone before the first look
+        _send(run, letters, mailboxes, phase)
+        reading.result()
+        probing.result()
+
+
+def _make_trails(run: Run) -> None:
+    """Make the digests that several witnesses look for afterwards; they are kept (digests.py)."""
+    for node in run.web.topology.remailers:
+        trail(run.letters, run.canaries, node)
+
+
+def _send(
+    run: Run,
+    letters: Sequence[Letter],
+    mailboxes: Mailboxes,
+    phase: Phase,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    """Send a load and wait until it has arrived; `meanwhile` is done while it is under way."""
     count = 0
 
     def sent(_: Letter) -> None:
@@ -100,18 +192,14 @@ def _load(
         count += 1
         phase.note(f"{count} of {len(letters)} sent")
 
-    def seize() -> spool.Seized:
-        seized = spool.seize(run)
-        prober.start()
-        return seized
-
-    with ThreadPoolExecutor(1) as pool:
-        seized = pool.submit(seize)
-        asyncio.run(send(run.web, letters, sent))
-        mailboxes.collect(
-            letters, ARRIVE_WITHIN, lambda n: phase.note(f"{n} of {len(letters)} arrived")
-        )
-        return spool.findings(run, seized.result())
+    asyncio.run(send(run.web, letters, sent))
+    meanwhile()
+    mailboxes.collect(
+        letters,
+        ARRIVE_WITHIN,
+        lambda n: phase.note(f"{n} of {len(letters)} arrived"),
+        others=run.letters,
+    )
 
 
 def _look(run: Run) -> list[Finding]:
@@ -128,6 +216,7 @@ def _record(
     progress: Progress,
     captured: CaptureFile,
     wire: Wire,
+    remembered: list[Memory],
 ) -> Record:
     took = {link: (size, packets) for link, size, packets in links.traffic(wire, run.web.topology)}
     hops = Counter(f"{a}>{b}" for letter in run.letters for a, b in itertools.pairwise(letter.path))
@@ -159,4 +248,5 @@ def _record(
         capture=CaptureFacts(
             captured.path.name, captured.total, captured.dropped, captured.complete, captured.why
         ),
+        memory=remembered,
     )

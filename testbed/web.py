@@ -17,7 +17,8 @@ from docker.errors import APIError
 from docker.models.containers import Container
 
 from remailer.directory import Directory, load
-from testbed import compose, keys, subnet, teardown, zones
+from testbed import agent, compose, gate, keys, subnet, teardown, zones
+from testbed.contract import WRITTEN
 from testbed.engine import explain, refused, state_of
 from testbed.errors import DockerError, WebError
 from testbed.topology import Link, MailHost, Topology
@@ -31,11 +32,19 @@ READY = {
     "mailhost": "mailhost: ready",
     "dns": "nsd started",
     "sniffer": "File:",
+    "witness": "witness: ready",
 }
 """What each kind of container says when it is ready."""
 
+WATCHED_WITHIN = 60.0
+"""Seconds that the witness may take until it watches."""
+
 SPOILED = "verifying"
 """A file in the web's state for as long as a verification runs: its mail is still under way."""
+
+JUDGED = "judged"
+"""A file in its state after a verification of links of cells: they stay up, and no later capture
+has their beginning."""
 
 STARTED_AT_ONCE = 4
 """Containers that Docker is asked for side by side: more are no quicker."""
@@ -73,7 +82,13 @@ class Web:
         web.images = told.pop("images")
         web.topology = Topology(**told | {"link": Link(told["link"])})
         missing = web._services() - {str(c.labels.get("com.docker.compose.service")) for c in parts}
-        still = [c.name for c in parts if state_of(c) in {"exited", "dead", "created", "paused"}]
+        # Not the sniffer: it ends when its file is full, and only a verification minds.
+        still = [
+            c.name
+            for c in parts
+            if state_of(c) in {"exited", "dead", "created", "paused"}
+            and c.labels.get("com.docker.compose.service") != "sniffer"
+        ]
         if (web.state / SPOILED).exists():
             raise WebError(
                 f"web {name}: mail of an interrupted verify is in it: "
@@ -86,6 +101,14 @@ class Web:
                 f"{web.topology.make('down')}, then again"
             )
         return web
+
+    def must_be_fresh(self) -> None:
+        """For another verification. Raises WebError."""
+        if (self.state / JUDGED).exists():
+            raise WebError(
+                f"web {self.topology.web}: its links are older than what a sniffer could capture: "
+                f"{self.topology.make('down')}, then again"
+            )
 
     def _services(self) -> set[str]:
         nodes = {node.name for node in self.topology.remailers}
@@ -126,11 +149,19 @@ class Web:
             made = pool.submit(self._make_keys)
             # Before any node, and beside the keys: making those takes most of the time.
             self._compose("up", "-d", "--no-recreate", "sniffer", "witness", "dns", *hosts)
-            self._wait_for("sniffer", READY["sniffer"])
+            for watcher in ("sniffer", "witness"):
+                self._wait_for(watcher, READY[watcher])
             made.result()
         with phase("remailers and mail hosts"):
             self._start(nodes)
+            self._watch(nodes)
+            gate.open_(self.state / "gate")
             self._wait_until_ready()
+
+    def _watch(self, nodes: Sequence[str]) -> None:
+        """Have the witness watch the nodes, which wait at their gate. If it can't, it says so."""
+        if self.topology.witness == "full":
+            list(agent.stream(self, "watch", nodes, declared=WRITTEN, within=WATCHED_WITHIN))
 
     def _write_state(self, ports: int) -> None:
         self.state.mkdir(parents=True, mode=0o700, exist_ok=True)
@@ -138,6 +169,7 @@ class Web:
         for name in ("public", "dns"):
             (self.state / name).mkdir(exist_ok=True)
             (self.state / name).chmod(0o755)
+        gate.close(self.state / "gate")
         for name, text in zones.files(self.topology).items():
             (self.state / "dns" / name).write_text(text)
             (self.state / "dns" / name).chmod(0o644)

@@ -24,7 +24,12 @@ def files(topology: Topology) -> dict[str, str]:
     reverse = ".".join(reversed(topology.net.split("."))) + ".in-addr.arpa"
     forward = [f"{name} 60 IN A {address}" for name, address in _hosts(topology)]
     forward += [f"{n.domain}. 60 IN MX 10 {n.domain}." for n in topology.remailers]
-    forward += [f"{m.domain}. 60 IN MX 10 mail.{m.domain}." for m in topology.mailhosts]
+    # Subdomains too: each letter has one of its own, so that look-ups can be told apart.
+    forward += [
+        f"{name}{m.domain}. 60 IN MX 10 mail.{m.domain}."
+        for m in topology.mailhosts
+        for name in ("", "*.")
+    ]
     backward = [
         f"{address.rpartition('.')[2]} 60 IN PTR {name}" for name, address in _hosts(topology)
     ]

@@ -68,7 +68,7 @@ def docker_setup() -> list[str]:
 
 @pytest.fixture(scope="session")
 def web(docker_services: object, prepared_web: Web) -> Web:
-    """The default web (5 remailers, LINK=tls, pools of 1 s on average), ready for mail."""
+    """The default web (5 remailers, pools of 1 s on average), ready for mail."""
     prepared_web.open(quiet)
     return prepared_web
 
@@ -82,17 +82,19 @@ def make_web(docker_client: DockerClient, images: dict[str, str]) -> WebMaker:
 
     @contextmanager
     def make(
-        link: Link = Link.TLS,
+        link: Link = Topology.link,
         nodes: int = 5,
         pool: str = "exponential:1.0",
         leaks: dict[str, str] | None = None,
         *,
         hosted: bool = False,
+        witness: str = "full",
     ) -> Iterator[Web]:
         name = f"pytest-{os.getpid()}-{random.SystemRandom().randrange(10**6)}"
-        web = Web(
-            docker_client, Topology(name, link, nodes, pool, leaks=leaks or {}, hosted=hosted)
+        topology = Topology(
+            name, link, nodes, pool, leaks=leaks or {}, hosted=hosted, witness=witness
         )
+        web = Web(docker_client, topology)
         web.up(images, quiet)
         try:
             yield web

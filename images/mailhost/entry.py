@@ -3,6 +3,7 @@
 both answer, and ends when either ends or a SIGTERM comes."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,17 +21,19 @@ def set_up(domain: str, name: str, resolver: str) -> None:
     # In place: Docker mounts this file. Its own resolver would hide our questions from the wire.
     Path("/etc/resolv.conf").write_text(f"nameserver {resolver}\noptions timeout:2 attempts:2\n")
     main = Path("/etc/postfix/main.cf")
-    ours = f"\nmyhostname = {name}\nmydomain = {domain}\n"
-    if not (text := main.read_text()).endswith(ours):  # a restarted container has it
-        main.write_text(text + ours)
+    settings = f"\nmyhostname = {name}\nmydomain = {domain}\n"
+    if not (text := main.read_text()).endswith(settings):  # a restarted container has it
+        main.write_text(text + settings)
     users = Path("/etc/dovecot/users")
     if not users.exists():
         sys.exit("mailhost: no /etc/dovecot/users: put the users' file in before the start")
     lines = users.read_text().splitlines()
     names = [line.partition(":")[0] for line in lines if line and not line.startswith("#")]
-    table = Path("/etc/postfix/users")
-    table.write_text("".join(f"{user}@{domain} {user}\n" for user in names))
-    for path in (main, table):
+    ours = rf"([a-z0-9-]+\.)?{re.escape(domain)}$/"
+    domains, table = Path("/etc/postfix/domains"), Path("/etc/postfix/users")
+    domains.write_text(f"/^{ours} {domain}\n")
+    table.write_text("".join(rf"/^{re.escape(user)}(\+.*)?@{ours} {user}" "\n" for user in names))
+    for path in (main, domains, table):
         os.utime(path, (0, 0))  # Postfix waits 1.5 s for a fresh file to be finished
 
 

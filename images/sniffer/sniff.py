@@ -13,6 +13,8 @@ CAPTURE = "/captures/web.pcapng"
 BUFFER_MIB = "64"
 QUEUE_BYTES = str(256 * 2**20)
 """Between dumpcap's threads, one an interface, and the file: its own 1,000 packets overflow."""
+MOST_KB = "4000000"
+"""On links of cells something passes always: a web that stays up must not fill the disk."""
 PATIENCE = 30.0
 
 
@@ -32,7 +34,22 @@ def main() -> None:
         sys.exit("sniff: which interfaces? sniff IFACE...")
     wait_for(interfaces)
     options = [word for name in interfaces for word in ("-i", name, "-B", BUFFER_MIB)]
-    os.execvp("dumpcap", ["dumpcap", *options, "-C", QUEUE_BYTES, "-s", "0", "-q", "-w", CAPTURE])
+    os.execvp(
+        "dumpcap",
+        [
+            "dumpcap",
+            *options,
+            "-C",
+            QUEUE_BYTES,
+            "-s",
+            "0",
+            "-q",
+            "-a",
+            f"filesize:{MOST_KB}",
+            "-w",
+            CAPTURE,
+        ],
+    )
 
 
 main()

@@ -13,6 +13,7 @@ import typer
 
 from remailer.errors import RemailerError
 from remailer.options import DIRECTORY, DirectoryOption
+from remailer.places import GUEST, PROXY
 
 if TYPE_CHECKING:
     from remailer.client.send import Server
@@ -36,12 +37,13 @@ KeepOption = Annotated[
     Path | None,
     typer.Option(help="where phrases are kept  [default: ~/.local/share/remailer/blocks]"),
 ]
+GuestKeysOption = Annotated[Path, typer.Option("--keys", help="folder of the guest's own keys")]
 TextArgument = Annotated[Path, typer.Argument(help="the text; - is standard input")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the sender's commands to the command line."""
-    for command in (send, block, answer, open_):
+    for command in (send, block, answer, open_, guest, proxy):
         app.command(command.__name__.rstrip("_"))(command)
 
 
@@ -136,6 +138,44 @@ def open_(
     found, text = reader.read(_read(file), kept.kept(keep))
     print(f"by the block {found.path}", file=sys.stderr)
     sys.stdout.buffer.write(text)
+
+
+def guest(
+    name: Annotated[str, typer.Argument(help="how the remailer's operator shall call you")],
+    keys: GuestKeysOption = GUEST,
+) -> None:
+    """Make keys for `proxy`; print the entry for the first remailer's operator."""
+    from remailer.client.guest import make
+
+    print(make(keys, name).model_dump_json())
+
+
+def proxy(
+    chain: Annotated[str, typer.Option(help="a,*,*: the first is the one that you are a guest of")],
+    avoid: AvoidOption = "",
+    keys: GuestKeysOption = GUEST,
+    spool: Annotated[Path, typer.Option(help="folder for mail that waits")] = PROXY,
+    directory: DirectoryOption = DIRECTORY,
+    port: Annotated[
+        int, typer.Option(help="for mail programs, on 127.0.0.1", min=1, max=65535)
+    ] = 2526,
+    cells: Annotated[
+        float, typer.Option(help="cells a second, as the first remailer has", min=0.1, max=100)
+    ] = 2.0,
+) -> None:
+    """Be a local SMTP server that sends by chains, under cover; say a line when ready."""
+    from remailer.client import guest as guests
+    from remailer.client.chain import names
+    from remailer.client.proxy import Proxy, Way
+    from remailer.directory import load
+    from remailer.run import live
+
+    async def start() -> tuple[str, Proxy]:
+        way = Way(load(directory), names(chain), names(avoid) if avoid else ())
+        made = Proxy(guests.load(keys), way, spool, port=port, rate=cells)
+        return await made.start(), made
+
+    live(start)
 
 
 def _drawn(known: Directory, chain: str, avoid: str, recipients: list[str]) -> list[str]:

@@ -221,9 +221,13 @@ async def listen(
     factory: Callable[[], asyncio.BaseProtocol],
     host: str | None,
     port: int,
+    *,
+    serve: bool = True,
 ) -> asyncio.Server:
     """Bind a port; None is every interface. Raises SetupError."""
     try:
-        return await asyncio.get_running_loop().create_server(factory, host, port)
+        return await asyncio.get_running_loop().create_server(
+            factory, host, port, start_serving=serve
+        )
     except OSError as error:
         raise SetupError(f"port {port}: {error.strerror}: is it taken or not allowed?") from None

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 from docker import DockerClient
 from docker.errors import APIError
@@ -21,9 +21,10 @@ from docker.models.containers import Container
 from docker.types import IPAMConfig, IPAMPool
 
 from testbed import compose, keys, subnet, teardown
+from testbed.bench import inside
 from testbed.engine import refused
 from testbed.errors import WebError
-from testbed.topology import LINK_PORT, Node, Topology
+from testbed.topology import LINK_PORT, Link, Node, Topology
 
 LETTERS = 32
 """Distinct letters; they are sealed anew for nobody, but each mail has an ID of its own."""
@@ -88,15 +89,21 @@ class Lab:
             "sink": self.topology.remailers[1].host,
             "arrivals": mails if way.arrives else 0, "within": FED_WITHIN,
         }  # fmt: skip
-        fed = self._json("charlie", "testbed.bench.agent.feed", json.dumps(told))
+        fed = self._told("charlie", "feed", json.dumps(told))
         if fed["failed"] or (way.arrives and fed["arrived"] != mails):
             why = next(iter(fed["failed"]), f"{fed['arrived']} of {mails} mails arrived")
             raise WebError(f"bench: {name}: {why} ({fed['unmarked']} of them unopened)")
         return Fed(mails / fed["seconds"], fed["cpu"] / mails)
 
+    def container(self, service: str) -> Container:
+        """One of them, as Docker has it now."""
+        container = self.containers[service]
+        container.reload()
+        return container
+
     def look(self) -> dict[str, Any]:
         """What alpha's threads and processes have cost so far (agent/processes.py)."""
-        return self._json("looker", "testbed.bench.agent.processes")
+        return self._told("looker", "processes")
 
     def look_when_idle(self) -> dict[str, Any]:
         """The same, once nothing is being done any more."""
@@ -110,21 +117,14 @@ class Lab:
 
     def processor(self, name: str) -> float:
         """Seconds of processor time that a whole container has taken so far, by its cgroup."""
-        id_ = str(self.containers[name].id)
-        told = self.docker.api.stats(id_, stream=False, one_shot=True)
-        return float(told["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
+        return inside.processor(self.docker, self.containers[name])
 
     def run(self, name: str, *command: str) -> bytes:
         """Run a command in a container; raises WebError with its last word."""
-        done = self.containers[name].exec_run(list(command), demux=True)
-        out, err = cast(tuple[bytes | None, bytes | None], done.output)
-        if done.exit_code:
-            last = (err or out or b"no word").decode(errors="replace").strip().splitlines()[-1]
-            raise WebError(f"bench: {command[0]} in {name} ended with {done.exit_code}: {last}")
-        return out or b""
+        return inside.run(self.containers[name], *command)
 
-    def _json(self, name: str, module: str, *arguments: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.run(name, "python3", "-m", module, *arguments))
+    def _told(self, name: str, agent: str, *arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = inside.told(self.containers[name], agent, *arguments)
         return found
 
     # -- setting up --------------------------------------------------------------------------
@@ -222,7 +222,7 @@ class Lab:
 @contextmanager
 def lab(docker: DockerClient, images: dict[str, str], name: str, seed: int) -> Iterator[Lab]:
     """A lab for as long as it is needed; nothing of it stays."""
-    topology = replace(Topology(name, nodes=3), net=subnet.free(docker, name))
+    topology = replace(Topology(name, Link.TLS, 3), net=subnet.free(docker, name))
     made = Lab(docker, topology, seed)
     try:
         made.start(images)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from docker import DockerClient
-from docker.errors import APIError
 
+from testbed.bench import inside
 from testbed.bench.compare import Comparison
-from testbed.engine import refused
-from testbed.errors import WebError
 
 AIM = 5.0
 KINDS = {
@@ -27,22 +23,9 @@ def measure(
     docker: DockerClient, image: str, name: str, pairs: int, layers: int, seed: int
 ) -> list[Comparison]:
     """One comparison for each kind of key and maker. Raises WebError."""
-    command = ["-m", "testbed.bench.agent.peel", *map(str, (pairs, layers, seed))]
-    container = docker.containers.create(
-        image, command, entrypoint="python3", network_mode="none", labels={"unlogged.web": name}
+    found: dict[str, list[tuple[float, float]]] = inside.alone(
+        docker, image, name, "peel", pairs, layers, seed
     )
-    try:
-        container.start()
-        status = container.wait(timeout=600)["StatusCode"]
-        said = container.logs(stdout=True, stderr=False)
-        if status:
-            last = container.logs(stdout=False).decode(errors="replace").strip().splitlines()[-1:]
-            raise WebError(f"bench: peel ended with {status}: {' '.join(last)}")
-    except APIError as error:
-        raise refused(error) from None
-    finally:
-        container.remove(force=True)
-    found: dict[str, list[tuple[float, float]]] = json.loads(said)
     return [
         Comparison(
             f"peel_{kind}",

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 
 from docker import DockerClient
 
-from testbed import compose
-from testbed.bench import hop, peel, up
+from testbed.bench import cells, hop, paced, peel, up, watched
 from testbed.bench.lab import lab
 from testbed.bench.record import Bench
 from testbed.images import Images
+from testbed.machine import machine, versions
 from testbed.report.progress import Progress
+
+PLACING = "nothing is pinned: node, feeder and sink share all cores, as do their rivals"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: the default takes five minutes on two cores."""
+    """How much is measured: the default takes nine minutes on two cores."""
 
     pairs: int = 5
     mails: int = 400
     """In a burst through the hop."""
     layers: int = 100
     """Peeled for one rate."""
+    cells: int = 10_000
+    """Sent for one rate."""
+    idle: float = 6.0
+    """Seconds for which nodes are watched doing nothing."""
+    rides: int = 12
+    """Mails that are timed over links of cells."""
 
 
 def bench(
@@ -41,39 +46,24 @@ def bench(
         images |= Images(docker, cache).ensure(["bench"], phase.note)
     with progress.phase("peel") as phase:
         layers = peel.measure(docker, images["bench"], name, plan.pairs, plan.layers, seed)
+    with progress.phase("cells"):
+        codec = cells.measure(docker, images["bench"], name, plan.pairs, plan.cells)
     what = "a hop, and what else would do it"
     with progress.phase(what) as phase, lab(docker, images, f"{name}-hop", seed) as made:
         hops = hop.measure(made, plan.pairs, plan.mails, phase.note)
+        seen = watched.measure(made, images, plan.pairs, plan.mails, phase.note)
     with progress.phase("up") as phase:
         webs = up.measure(docker, images, name, plan.pairs, phase.note)
+    with progress.phase("links of cells") as phase:
+        links = paced.measure(
+            docker, images, name, plan.pairs, plan.idle, plan.rides, seed, phase.note
+        )
     return Bench(
         started,
         time.monotonic() - began,
         seed,
-        (webs, *hops.comparisons, *layers),
+        (webs, *hops.comparisons, seen, *layers, *codec, *links),
         hops.cost,
-        _machine(docker),
-        _versions(docker),
+        machine(docker) | {"placing": PLACING},
+        versions(docker),
     )
-
-
-def _machine(docker: DockerClient) -> dict[str, str]:
-    told = docker.info()
-    return {
-        "cores": str(told["NCPU"]),
-        "memory": f"{told['MemTotal'] / 2**30:.0f} GiB",
-        "architecture": platform.machine(),
-        "kernel": str(told["KernelVersion"]),
-        "storage": str(told["Driver"]),
-        "load at the end": " ".join(f"{load:.1f}" for load in os.getloadavg()),
-        "placing": "nothing is pinned: node, feeder and sink share all cores, as do their rivals",
-    }
-
-
-def _versions(docker: DockerClient) -> dict[str, str]:
-    return {
-        "unlogged": metadata.version("unlogged"),
-        "python": platform.python_version(),
-        "docker": str(docker.version()["Version"]),
-        "compose": compose.version(),
-    }

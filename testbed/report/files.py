@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from testbed.attack.record import Matrix
+from testbed.attack.record import to_json as to_matrix_json
 from testbed.bench.record import Bench
 from testbed.bench.record import to_json as to_bench_json
 from testbed.errors import TestbedError
-from testbed.report import bench_page, junit, page, picture, terminal
+from testbed.leaks.score import Score
+from testbed.leaks.score import to_json as to_score_json
+from testbed.report import bench_page, junit, matrix_page, page, picture, terminal
 from testbed.report.record import Record, from_json, to_json
 
 VERDICT = "verdict.json"
 BENCH = "bench.html"
-_RESULTS = (VERDICT, "junit.xml", "report.html", "web.pcapng", "strace-*.txt")
+MATRIX = "matrix.html"
+REPORT = "report.html"
+BESIDE = (BENCH, MATRIX)
+"""Pages of other commands that the report links to, if they lie beside it."""
+_RESULTS = (VERDICT, "junit.xml", REPORT, "web.pcapng", "strace-*.txt")
 
 
 def write(record: Record, out: Path) -> tuple[Path, ...]:
@@ -22,7 +30,7 @@ def write(record: Record, out: Path) -> tuple[Path, ...]:
         {
             VERDICT: to_json(record),
             "junit.xml": junit.xml(record),
-            "report.html": page.html(record, bench=BENCH if (out / BENCH).exists() else ""),
+            REPORT: page.html(record, *(name if (out / name).exists() else "" for name in BESIDE)),
         },
     )
 
@@ -30,6 +38,23 @@ def write(record: Record, out: Path) -> tuple[Path, ...]:
 def write_bench(bench: Bench, out: Path) -> tuple[Path, ...]:
     """Write bench.json and bench.html into a folder, which is made if need be."""
     return _put(out, {"bench.json": to_bench_json(bench), BENCH: bench_page.html(bench)})
+
+
+def write_leaks(score: Score, out: Path) -> tuple[Path, ...]:
+    """Write leaks.json into a folder, which is made if need be."""
+    return _put(out, {"leaks.json": to_score_json(score)})
+
+
+def write_matrix(matrix: Matrix, out: Path) -> tuple[Path, ...]:
+    """Write matrix.json and matrix.html into a folder, which is made if need be."""
+    report = REPORT if (out / REPORT).exists() else ""
+    made = matrix_page.html(matrix, report)
+    return _put(out, {"matrix.json": to_matrix_json(matrix), MATRIX: made})
+
+
+def keep_matrix(matrix: Matrix, results: Path) -> tuple[Path, ...]:
+    """Keep the results of a full run under its seed, with its commit and machine."""
+    return _put(results, {f"matrix-{matrix.seed}.json": to_matrix_json(matrix)})
 
 
 def clear(out: Path) -> None:

@@ -67,5 +67,9 @@ def _details(finding: Finding) -> str:
     for control in finding.controls:
         found = f"found {control.where}".strip() if control.found else "not found"
         lines.append(f"control: {control.sought}: {found}")
-    lines += [f"{piece.where}: {piece.what}" for piece in finding.evidence]
+    for piece in finding.evidence:
+        lines.append(f"{piece.where}: {piece.what}")
+        lines += [f"    {line}" for line in piece.context.lines]
+    if finding.status is Status.FAIL:
+        lines.append(f"usual causes: {text.causes(BY_ID[finding.claim])}")
     return "\n".join(map(printable, lines))

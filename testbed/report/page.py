@@ -18,8 +18,8 @@ EVIDENCE_SHOWN = 12
 """Pieces of evidence shown of one finding; verdict.json has them all."""
 
 
-def html(record: Record, bench: str = "") -> str:
-    """The whole page; `bench` is the file beside it that it links to, if there is one."""
+def html(record: Record, bench: str = "", matrix: str = "") -> str:
+    """The whole page; `bench` and `matrix` are files beside it that it links to, if there are."""
     made = template.environment()
     made.filters |= {
         "safe_text": printable,
@@ -32,6 +32,7 @@ def html(record: Record, bench: str = "") -> str:
     return made.get_template("report.html.j2").render(
         record=record,
         bench=bench,
+        matrix=matrix,
         overall=text.overall(record),
         headline=text.headline(record),
         picture=Markup(picture.svg(record)),
@@ -46,6 +47,8 @@ def html(record: Record, bench: str = "") -> str:
         holds_for=_holds_for,
         route=lambda mail: " → ".join(("sender", *mail.path, "recipient")),
         what_to_do=text.what_to_do,
+        causes=text.causes,
+        remembered=text.remembered,
     )
 
 

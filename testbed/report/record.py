@@ -6,6 +6,7 @@ what nobody looked at can't look like what holds.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,11 +14,11 @@ from functools import cached_property
 
 from pydantic import TypeAdapter, ValidationError
 
-from testbed.claims import BY_ID, CLAIMS, Claim, Expected
+from testbed.claims import BY_ID, CLAIMS, Claim, Expected, Group
 from testbed.errors import TestbedError
 from testbed.report.escape import printable
 from testbed.topology import Link, Topology
-from testbed.verdict import Control, Evidence, Finding, Status, exit_status
+from testbed.verdict import Context, Control, Evidence, Finding, Status, exit_status
 
 SCHEMA = 1
 """Version of the JSON form; it changes when an older reader would misunderstand a newer file."""
@@ -78,6 +79,29 @@ class Capture:
     drops: int
     complete: bool
     why: str = ""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the memory of one running node showed of the mail that had gone through it."""
+
+    node: str
+    letters: int
+    """Mails of the run that went through it."""
+    found: int = 0
+    """Of how many of them a mark was found."""
+    marks: int = 0
+    """Different marks, or prefixes of marks."""
+    seconds: float = 0.0
+    """From when the last of them arrived until its main process had been searched."""
+    bytes: int = 0
+    processes: int = 0
+    whole: bool = False
+    """All of it was searched in the time that there was."""
+    where: tuple[str, ...] = ()
+    """Processes with marks, and which."""
+    why: str = ""
+    """Why nothing can be said."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +180,7 @@ class Record:
     mails: tuple[Mail, ...] = ()
     traffic: tuple[Traffic, ...] = ()
     capture: Capture | None = None
+    memory: tuple[Memory, ...] = ()
     hosted: bool = False
     """Each node stood beside a mail host that logs."""
     schema: int = SCHEMA
@@ -173,6 +198,7 @@ class Record:
         mails: Iterable[Mail] = (),
         traffic: Iterable[Traffic] = (),
         capture: Capture | None = None,
+        memory: Iterable[Memory] = (),
     ) -> Record:
         """The record of a run on this web. Raises ValueError on a finding about none of it."""
         return cls(
@@ -192,6 +218,7 @@ class Record:
             mails=tuple(mails),
             traffic=tuple(traffic),
             capture=capture,
+            memory=tuple(memory),
         )
 
     @property
@@ -211,6 +238,12 @@ class Record:
             for c in CLAIMS
         )
         return tuple(row for row in rows if row.findings)
+
+    @property
+    def groups(self) -> tuple[tuple[Group, tuple[Row, ...]], ...]:
+        """The same rows, by what they are about."""
+        found = itertools.groupby(self.rows, lambda row: row.claim.group)
+        return tuple((group, tuple(rows)) for group, rows in found)
 
     @property
     def as_expected(self) -> bool:
@@ -302,8 +335,16 @@ def _escaped(finding: Finding) -> Finding:
         controls=tuple(
             Control(printable(c.sought), c.found, printable(c.where)) for c in finding.controls
         ),
-        evidence=tuple(Evidence(printable(e.where), printable(e.what)) for e in finding.evidence),
+        evidence=tuple(
+            Evidence(printable(e.where), printable(e.what), _readable(e.context))
+            for e in finding.evidence
+        ),
     )
+
+
+def _readable(context: Context) -> Context:
+    lines = tuple(map(printable, context.dump))
+    return Context(lines, printable(context.process), printable(context.packet))
 
 
 def _worst(statuses: Iterable[Status]) -> Status:

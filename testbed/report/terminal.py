@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -17,7 +18,7 @@ from rich.text import Text
 from testbed.report import text
 from testbed.report.escape import printable
 from testbed.report.record import Record, Row
-from testbed.verdict import Finding, Status
+from testbed.verdict import Context, Finding, Status
 
 WIDE = 96
 """Columns from which on the table has room to say what the control was."""
@@ -32,6 +33,9 @@ STYLE = {
 _SHOWN_ANYHOW = 3
 """Rows unfolded of a claim that fails as the stage is expected to; others are shown in full."""
 _SHOWN_AT_MOST = 20
+
+_DUMP_SHOWN = 4
+"""Lines of a dump; report.html has all of it."""
 
 _SVG = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -104,8 +108,10 @@ def _table(record: Record, width: int) -> Table:
     table.add_column("holds for", no_wrap=True)
     table.add_column("control", no_wrap=True)
     table.add_column("expected", no_wrap=True)
-    for row in record.rows:
-        table.add_row(*_cells(row, width))
+    for group, rows in record.groups:
+        table.add_row(Text(f" {group}", "italic dim"))
+        for row in rows:
+            table.add_row(*_cells(row, width))
     return table
 
 
@@ -115,16 +121,19 @@ def _cells(row: Row, width: int) -> Iterable[Text]:
     yield Text(row.claim.short)
     yield _holds_for(row)
     yield _control(row, width)
-    yield Text(f"= {row.expected}", "dim") if row.as_expected else _unlike(row)
+    yield _expected(row)
 
 
-def _unlike(row: Row) -> Text:
-    return Text(f"≠ {row.expected}", "bold red")
+def _expected(row: Row) -> Text:
+    if row.status is Status.NOT_APPLICABLE:
+        return Text("= –", "dim")
+    same = row.as_expected
+    return Text(f"{'=' if same else '≠'} {row.expected}", "dim" if same else "bold red")
 
 
 def _holds_for(row: Row) -> Text:
     if row.status is Status.NOT_APPLICABLE:
-        return Text("–", "dim")
+        return Text("not claimed", "dim")
     holding = row.count(Status.PASS)
     return Text(f"{holding}/{row.total} {row.claim.per}s", STYLE[row.status])
 
@@ -151,11 +160,28 @@ def _unfolded(row: Row) -> RenderableType:
     if len(problems) > limit:
         rest = text.count(len(problems) - limit, "more row")
         parts.append(Text(f"   … and {rest} in report.html", "dim"))
-    if any(finding.status is Status.INCONCLUSIVE for finding in problems):
-        advice = Table.grid(padding=(0, 2, 0, 0))
-        advice.add_row(Text("to do", "bold"), text.what_to_do(row))
-        parts.append(Padding(advice, (0, 0, 0, 3)))
+    parts += [Padding(part, (0, 0, 0, 3)) for part in (_context(problems), _advice(row))]
     return Group(*parts)
+
+
+def _context(findings: Sequence[Finding]) -> RenderableType:
+    """What stood around the first piece of evidence of which that is known."""
+    known = (piece.context for finding in findings for piece in finding.evidence)
+    context = next((context for context in known if context.lines), Context())
+    short = replace(context, dump=context.dump[:_DUMP_SHOWN])
+    lines = [
+        Text(printable(line), "dim", no_wrap=True, overflow="ellipsis") for line in short.lines
+    ]
+    return Group(*lines)
+
+
+def _advice(row: Row) -> Table:
+    advice = Table.grid(padding=(0, 2, 0, 0))
+    if row.count(Status.FAIL):
+        advice.add_row(Text("causes", "bold"), Text(text.causes(row.claim)))
+    if row.count(Status.INCONCLUSIVE):
+        advice.add_row(Text("to do", "bold"), Text(text.what_to_do(row)))
+    return advice
 
 
 def _problems(findings: Sequence[Finding]) -> Table:
@@ -191,6 +217,8 @@ def _facts(record: Record, out: Path | None) -> Table:
         facts.add_row(" mail", f"{arrived} of {text.count(len(record.mails), 'mail')} arrived")
     if record.capture:
         facts.add_row(" wire", Text(text.captured(record.capture)))
+    for memory in record.memory:
+        facts.add_row(" memory", Text(text.remembered(memory)))
     if record.timings:
         longest = sorted(record.timings, key=lambda timing: -timing.seconds)
         named = " · ".join(f"{t.phase} {t.seconds:.1f}" for t in longest if t.seconds >= 0.05)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from testbed.claims import Claim
 from testbed.report.escape import printable
-from testbed.report.record import Capture, Record, Row
+from testbed.report.record import Capture, Memory, Record, Row
 from testbed.verdict import Finding, Status
 
 SYMBOL = {
@@ -82,17 +83,39 @@ def captured(capture: Capture) -> str:
     return f"{count(capture.packets, 'packet')} captured, {drops}{lacks}"
 
 
+def remembered(memory: Memory) -> str:
+    """What the memory of one running node showed: as much as was measured, and no more."""
+    if memory.why:
+        return f"{memory.node}: not known, {printable(memory.why)}"
+    part = "" if memory.whole else "the first "
+    processes = "1 process" if memory.processes == 1 else f"{memory.processes} processes"
+    return (
+        f"{memory.node}: marks of {memory.found} of {count(memory.letters, 'mail')}, "
+        f"{memory.seconds:.0f} s after the last had arrived ({part}{size(memory.bytes)} of "
+        f"{processes})"
+    )
+
+
 def why_open(finding: Finding) -> str:
     """Why a finding is inconclusive."""
-    missing = [control.sought for control in finding.controls if not control.found]
+    missing = [
+        control.sought + (f" ({control.where})" if control.where else "")
+        for control in finding.controls
+        if not control.found
+    ]
     if missing:
         return "the control was not found: " + "; ".join(missing)
     return "nothing that could have shown a leak was seen to work: " + finding.looked_at
 
 
+def causes(claim: Claim) -> str:
+    """What usually makes a claim fail, without the marks of Markdown."""
+    return claim.causes.replace("`", "")
+
+
 def what_to_do(row: Row) -> str:
     """What a user can do about an inconclusive row."""
     return (
-        f"look whether {row.claim.witness} could see anything at all, and run make verify again; "
-        "nothing is claimed until the control is found"
+        f"look whether the witness ({row.claim.witness}) could see anything at all, and run make "
+        "verify again; nothing is claimed until the control is found"
     )

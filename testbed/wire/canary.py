@@ -2,20 +2,22 @@
 
 Every mark of a run begins with the run's prefix, so a search needs the forms of one prefix only,
 and then reads from what follows which mail and which field it was. Nothing here does I/O, and
-nothing outside the standard library is imported: witnesses run this file inside containers.
+nothing is imported that the witness's image has not: witnesses run this inside containers.
 """
 
 from __future__ import annotations
 
 import base64
 import codecs
-import contextlib
 import random
 import re
 import string
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+from testbed.wire.streams import inflated
 
 PREFIX_LENGTH = 12
 """Characters of a prefix: 36**12 is about 2**62, so no chance hit is to be expected."""
@@ -25,31 +27,65 @@ FIELDS = {"s": "sender", "r": "recipient", "j": "subject", "b": "body", "m": "Me
 
 FORMS = (
     "raw", "mixed case", "hex", "colon hex", "UTF-16LE", "UTF-16BE", "URL", "quoted-printable",
-    "reversed", "rot13", "base32", "base64", "base85",
+    "reversed", "rot13", "base32", "base64", "base85", "deflate",
 )  # fmt: skip
-"""What a mark is looked for as; the last three at every place in their groups."""
+"""What a mark is looked for as; the last four at every place in their groups (with base64, which
+needs none of the two digits in which its alphabets differ, base64url is found too)."""
 
-ANY_CASE = frozenset(FORMS) - {"base64", "base85"}
+ANY_CASE = frozenset(FORMS) - {"base64", "base85", "deflate"}
 """Forms of which upper and lower case are alike to a search."""
 
-MOST_OF_ONE, MOST_INFLATED = 4 << 20, 32 << 20
-"""Bytes that one compressed stream, and all in one search, are inflated to at most."""
-
-_HEADER = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08[\x00-\x1f]", re.DOTALL)
-"""zlib with a 32 KB window (RFC 1950; with these second bytes FCHECK holds), gzip (RFC 1952)."""
-_FIRST_STEP, _STEP, _PART = 1 << 8, 1 << 14, 1 << 14
-"""Compressed bytes that are tried first (chance headers fail there), then at a time; what comes out
-at a time."""
+BEFORE, AFTER = 40, 60
+"""Bytes around a hit that are shown with it."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A mark that was found: offset in bytes, its form, the mark (or prefix), bytes around it."""
+    """A mark that was found: offset in bytes, its form, the mark (or prefix), bytes around it.
+
+    `start` is the excerpt's offset: in the data, or in what a compressed stream holds.
+    """
 
     offset: int
     form: str
     mark: str
     excerpt: bytes
+    start: int = 0
+
+    @classmethod
+    def around(cls, data: bytes, at: int, end: int, form: str, mark: str) -> Hit:
+        """What stands from `at` to `end`, with what surrounds it."""
+        start = max(0, at - BEFORE)
+        return cls(at, form, mark, data[start : end + AFTER], start)
+
+    def moved(self, by: int) -> Hit:
+        """The same hit in data of which only what stands from `by` on was searched."""
+        inside = " in " in self.form
+        return replace(self, offset=self.offset + by, start=self.start + (0 if inside else by))
+
+    def told(self) -> dict[str, Any]:
+        """As JSON, for whoever asked a witness inside a container."""
+        return asdict(self) | {"excerpt": self.excerpt.decode("latin-1")}
+
+
+class Sought(Protocol):
+    """Something that is looked for."""
+
+    def plain(self, data: bytes) -> Iterator[Hit]:
+        """Where it stands in the data as they are."""
+
+
+def search(data: bytes, *sought: Sought) -> Iterator[Hit]:
+    """All of it in `data`, then in the compressed streams there.
+
+    A hit inside a compressed stream has the offset of the stream, and what surrounds it there.
+    """
+    for one in sought:
+        yield from one.plain(data)
+    for at, kind, held in inflated(data):
+        for one in sought:
+            for hit in one.plain(held):
+                yield replace(hit, offset=at, form=f"{hit.form} in {kind}")
 
 
 @dataclass(frozen=True)
@@ -76,6 +112,7 @@ class Canaries:
         match = re.fullmatch(re.escape(self.prefix) + r"(\d{4})[a-z]", mark)
         return int(match[1]) if match else None
 
+    @cached_property
     def forms(self) -> dict[str, bytes]:
         """Each form that the prefix can take, as the bytes to look for.
 
@@ -104,33 +141,25 @@ class Canaries:
         for shift in range(4):
             groups = whole[-shift % 4 :]
             forms[f"base85+{shift}"] = base64.b85encode(groups[: len(groups) // 4 * 4])
+        for shift in range(8):
+            forms[f"deflate+{shift}"] = _fixed_deflate(whole, shift)
         return {name: form for name, form in forms.items() if form}
 
     def search(self, data: bytes) -> Iterator[Hit]:
-        """Every mark in `data`, in order of form and offset; then those in compressed streams.
+        """Every mark in `data`, in order of form and offset; then those in compressed streams."""
+        return search(data, self)
 
-        A hit inside a compressed stream has the offset of the stream, and what surrounds it there.
-        """
-        forms = self.forms()
-        yield from self._plain(data, forms)
-        for at, kind, inflated in _streams(data):
-            for hit in self._plain(inflated, forms):
-                yield Hit(at, f"{hit.form} in {kind}", hit.mark, hit.excerpt)
-
-    def _plain(self, data: bytes, forms: Mapping[str, bytes]) -> Iterator[Hit]:
+    def plain(self, data: bytes) -> Iterator[Hit]:
+        """Every mark that stands in `data` itself."""
         lowered = data.lower()
-        for form, pattern in forms.items():
+        for form, pattern in self.forms.items():
             where = lowered if form.partition("+")[0] in ANY_CASE else data
             at = where.find(pattern)
             while at >= 0:
                 end = at + len(pattern)
                 other = form == "raw" and data[at:end] != self.prefix.encode()
-                yield Hit(
-                    at,
-                    "mixed case" if other else form,
-                    self._whole(lowered, at) if form == "raw" else self.prefix,
-                    data[max(0, at - 40) : end + 60],
-                )
+                mark = self._whole(lowered, at) if form == "raw" else self.prefix
+                yield Hit.around(data, at, end, "mixed case" if other else form, mark)
                 at = where.find(pattern, end)
 
     def _whole(self, lowered: bytes, at: int) -> str:
@@ -145,39 +174,11 @@ def _digits(encode: Callable[[bytes], bytes], bits: int, raw: bytes, shift: int)
     return encode(bytes(shift) + raw)[first:end]
 
 
-def _streams(data: bytes) -> Iterator[tuple[int, str, bytes]]:
-    """Offset, kind and contents of what may be compressed data; at most MOST_INFLATED bytes in all.
+def _fixed_deflate(raw: bytes, shift: int) -> bytes:
+    """The whole bytes that `raw` is in a deflate block with the fixed tables, from that bit on.
 
-    Most headers are chance, and end in an error after a few bytes: what came out before stands.
+    RFC 1951, 3.2.6: an octet below 144 is a code of 8 bits, its most significant one first.
     """
-    left = MOST_INFLATED
-    for match in _HEADER.finditer(data):
-        kind = "gzip" if match[0][0] == 0x1F else "zlib"
-        inflated = _inflate(data, match.start(), kind, min(left, MOST_OF_ONE))
-        left -= len(inflated)
-        if len(inflated) >= PREFIX_LENGTH:
-            yield match.start(), kind, inflated
-        if left <= 0:
-            return
-
-
-def _inflate(data: bytes, at: int, kind: str, most: int) -> bytes:
-    """What a stream at that offset begins with, at most so many bytes; b"" if it is none."""
-    # Of zlib only what is between header and checksum: a stream that was cut is one, too.
-    raw = kind == "zlib"
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS if raw else 16 + zlib.MAX_WBITS)
-    at += 2 if raw else 0
-    parts: list[bytes] = []
-    piece, step = b"", _FIRST_STEP
-    with contextlib.suppress(zlib.error):
-        while most > 0 and not inflater.eof:
-            if not piece:
-                piece, step = data[at : at + step], _STEP
-                at += len(piece)
-                if not piece:
-                    break
-            # In small parts: those before an error stand.
-            parts.append(inflater.decompress(piece, min(most, _PART)))
-            most -= len(parts[-1])
-            piece = inflater.unconsumed_tail
-    return b"".join(parts)
+    codes = "".join(f"{0x30 + octet:08b}" for octet in raw)
+    bits = codes[8 - shift if shift else 0 :]
+    return bytes(int(bits[at : at + 8][::-1], 2) for at in range(0, len(bits) // 8 * 8, 8))

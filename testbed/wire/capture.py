@@ -37,6 +37,9 @@ STOP_WITHIN = 20
 SYSLOG_TWIN = b"<13>unlogged-twin "
 """How a datagram of silent-syslog's control begins; the name of a node follows."""
 
+DNS_TWIN = "unlogged-twin-"
+"""How the name begins that dns-late's control looks up; the name of a node follows."""
+
 _AGENT = Path(__file__).with_name("capture_agent.py")
 
 
@@ -145,22 +148,22 @@ class Capture:
         """Send a marker over both bridges; True once all that came before is in the file."""
         return self._send(self._markers())
 
-    def syslog_twins(self) -> bool:
-        """silent-syslog's control: a datagram to port 514 of a mail host under each node's address.
+    def twins(self) -> bool:
+        """Controls under each node's address: a datagram to port 514 of a mail host, and a look-up.
 
-        The nodes don't take part: the sniffer sends them itself, and links.py knows them by their
-        payload. True once they stand in the file.
+        The nodes don't take part: the sniffer sends them itself, and they are known by their
+        payload and their hardware address. The look-up goes to a mail host too, where nobody
+        answers it. True once all stand in the file.
         """
         topology = self.web.topology
-        self._twins_sent = self._send(
-            [
-                _packet(
-                    SYSLOG_TWIN + node.name.encode() + b" " + self._label().encode(),
-                    topology.recipient.host, 514, source=node.host,
-                )
-                for node in topology.remailers
-            ]
-        )  # fmt: skip
+        to = topology.recipient.host
+        packets = []
+        for node in topology.remailers:
+            said = SYSLOG_TWIN + node.name.encode() + b" " + self._label().encode()
+            packets.append(_packet(said, to, 514, source=node.host))
+            asked = dns_query(f"{DNS_TWIN}{node.name}-{self.rng.getrandbits(32):08x}")
+            packets.append(_packet(asked, to, 53, source=node.host))
+        self._twins_sent = self._send(packets)
         return self._twins_sent
 
     def finish(self, out: Path) -> CaptureFile:
@@ -175,7 +178,7 @@ class Capture:
             why = f"the sniffer was not running: {self._last_line(container)}"
             return CaptureFile(path, {}, {}, complete=False, why=why)
         if not self._twins_sent:
-            self.syslog_twins()
+            self.twins()
         marked = self._listening and self.mark()
         try:
             container.kill("SIGINT")

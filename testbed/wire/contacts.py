@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from testbed.topology import PROBE_PORT, Node, Topology
+from testbed.hexdump import dump
+from testbed.topology import Link, Node, Topology
 from testbed.verdict import Control, Evidence, Finding, judge
-from testbed.wire.canary import Canaries
-from testbed.wire.capture import SYSLOG_TWIN
-from testbed.wire.identities import IMPOSTORS
+from testbed.wire.capture import DNS_TWIN, SYSLOG_TWIN
+from testbed.wire.digests import Trail
+from testbed.wire.frames import Frames, shown
+from testbed.wire.identities import PROBE_PORTS
 from testbed.wire.packets import Conversation, Packet, Wire
 
 DevLog = tuple[Sequence[Evidence], Sequence[Control]]
@@ -27,17 +29,8 @@ _ARP = "ethernet 0x0806"
 _ECHO_REQUEST = 8
 _KERNELS_OWN = frozenset({130, 131, 132, 133, 134, 135, 136, 137, 143})
 """ICMPv6: groups (RFC 2710, RFC 3810), routers, neighbours and redirects (RFC 4861)."""
-_PROBE_PORTS = range(PROBE_PORT, PROBE_PORT + 2 + len(IMPOSTORS))
-"""Where the prober answers as a peer: `identities.py` gives each of its entries one."""
 _MOST = 5
 """Pieces of evidence that a row shows; the rest is counted."""
-
-
-def shown(data: bytes, most: int = 60) -> str:
-    """Bytes as one line that people can read: printable ASCII as it is, the rest as \\xNN."""
-    text = "".join(chr(b) if 32 <= b < 127 and b != 92 else f"\\x{b:02x}" for b in data)
-    text = text.replace("\\x0d\\x0a", " ").strip()
-    return repr(text if len(text) <= most else text[: most - 1] + "…").replace("\\\\", "\\")
 
 
 def noise(c: Conversation | Packet) -> bool:
@@ -49,26 +42,31 @@ def noise(c: Conversation | Packet) -> bool:
     )
 
 
-def told(c: Conversation, topology: Topology) -> Evidence:
+def told(c: Conversation, frames: Frames) -> Evidence:
     """A conversation as evidence: packet number, protocol, both ends, first bytes."""
-    source, target = topology.whois(c.source) or c.mac, topology.whois(c.target) or "all"
+    source, target = frames.whois(c.source) or c.mac, frames.whois(c.target) or "all"
     port = f" port {c.target_port}" if c.target_port else ""
     said = f": {shown(c.payload)}" if c.payload else ""
-    return Evidence(f"frame {c.frame}", f"{c.protocol} from {source} to {target}{port}{said}")
+    what = f"{c.protocol} from {source} to {target}{port}{said}"
+    return frames.told(c.frame, what, dump(c.payload))
 
 
 def findings(
     wire: Wire,
     topology: Topology,
-    canaries: Canaries,
+    trails: Mapping[str, Trail],
     whole: Control,
     dev_log: Mapping[str, DevLog],
 ) -> list[Finding]:
     """The rows `contacts` and `silent-syslog` of every node."""
     macs = hardware(wire.packets)
-    rows = [_contacts(wire, topology, canaries, node, whole, macs) for node in topology.remailers]
+    frames = Frames(wire.packets, topology)
+    rows = [
+        _contacts(wire, topology, trails[node.name], node, whole, macs, frames)
+        for node in topology.remailers
+    ]
     for node in topology.remailers:
-        rows.append(_syslog(wire, topology, node, whole, macs, dev_log.get(node.name)))
+        rows.append(_syslog(wire, node, whole, macs, dev_log.get(node.name), frames))
     return rows
 
 
@@ -91,8 +89,10 @@ def owners(packets: Sequence[Packet], topology: Topology) -> dict[str, str]:
 
 
 def _twin(payload: bytes, mac: str, node: Node, macs: Mapping[str, str]) -> bool:
-    """The control's datagram: under the node's address, but it did not come from the node."""
-    return payload.startswith(SYSLOG_TWIN + node.name.encode()) and mac != macs.get(node.host)
+    """A control's datagram: under the node's address, but it did not come from the node."""
+    name = node.name.encode()
+    ours = payload.startswith(SYSLOG_TWIN + name) or DNS_TWIN.encode() + name in payload[:80]
+    return ours and mac != macs.get(node.host)
 
 
 def _allowed(c: Conversation, topology: Topology) -> bool:
@@ -103,7 +103,7 @@ def _allowed(c: Conversation, topology: Topology) -> bool:
     return (
         # What the prober is told as a stranger or a peer is the active probes' own claim.
         (by_tcp and c.target_port == link_port and c.source == topology.prober)
-        or (by_tcp and c.target_port in _PROBE_PORTS and c.target == topology.prober)
+        or (by_tcp and c.target_port in PROBE_PORTS and c.target == topology.prober)
         or (by_tcp and c.target_port == link_port and {c.source, c.target} <= nodes)
         or (by_tcp and c.target_port == 25 and c.source in nodes and c.target in hosts)
         # Anybody may hand mail to a remailer, but for another remailer.
@@ -115,10 +115,11 @@ def _allowed(c: Conversation, topology: Topology) -> bool:
 def _contacts(
     wire: Wire,
     topology: Topology,
-    canaries: Canaries,
+    trail: Trail,
     node: Node,
     whole: Control,
     macs: Mapping[str, str],
+    frames: Frames,
 ) -> Finding:
     own = [
         c
@@ -130,14 +131,16 @@ def _contacts(
     # What another remailer began is that one's to answer for.
     others = {n.host for n in topology.remailers} - {node.host}
     bad = [
-        told(c, topology)
+        told(c, frames)
         for c in own
         if not _allowed(c, topology) and not (c.source in others and c.mac == macs.get(c.source))
     ]
     for p in wire.packets:
-        if p.query is not None and _from(p, node, macs):
-            bad += _marked(p.frame, p.query[0], canaries)
-    begun = [c for c in own if c.source == node.host]
+        if p.query is not None and _from(p, node, macs) and not _twin(p.payload, p.mac, node, macs):
+            bad += _marked(p.frame, p.query[0], trail, frames)
+    # A link of cells is one connection, whoever opened it.
+    peers = others if topology.link is Link.CELLS else set()
+    begun = [c for c in own if c.source == node.host or c.source in peers]
     controls = [whole]
     for sought, ports in (
         (f"its mail to peers, port {topology.link.port}", {topology.link.port}),
@@ -154,12 +157,12 @@ def _contacts(
     )  # fmt: skip
 
 
-def _marked(frame: int, name: str, canaries: Canaries) -> Iterable[Evidence]:
+def _marked(frame: int, name: str, trail: Trail, frames: Frames) -> Iterable[Evidence]:
     """A mark in a name that is looked up, also one that goes on from label to label."""
     texts = {name.encode(), name.replace(".", "").encode()}
-    hits = [hit for text in sorted(texts) for hit in canaries.search(text)]
+    hits = [hit for text in sorted(texts) for hit in trail.search(text)]
     if hits:
-        yield Evidence(f"frame {frame}", f"look-up of {name}: {hits[0].mark} ({hits[0].form})")
+        yield frames.told(frame, f"look-up of {name}: {hits[0].mark} ({hits[0].form})")
 
 
 def _from(p: Packet, node: Node, macs: Mapping[str, str]) -> bool:
@@ -168,19 +171,19 @@ def _from(p: Packet, node: Node, macs: Mapping[str, str]) -> bool:
 
 def _syslog(
     wire: Wire,
-    topology: Topology,
     node: Node,
     whole: Control,
     macs: Mapping[str, str],
     dev_log: DevLog | None,
+    frames: Frames,
 ) -> Finding:
     own = [p for p in wire.packets if _from(p, node, macs)]
     to_syslog = [p for p in own if p.target_port in SYSLOG_PORTS]
     twins = [p for p in to_syslog if _twin(p.payload, p.mac, node, macs)]
     bad = [
-        Evidence(
-            f"frame {p.frame}",
-            f"{p.protocol} to {topology.whois(p.target)} port {p.target_port}: {shown(p.payload)}",
+        frames.told(
+            p.frame,
+            f"{p.protocol} to {frames.whois(p.target)} port {p.target_port}: {shown(p.payload)}",
         )
         for p in to_syslog
         if p not in twins

@@ -7,30 +7,41 @@ is labelled as part of its web, so that `make down` finds it should this process
 from __future__ import annotations
 
 import io
+import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import cast
 
 from docker import DockerClient
 from docker.errors import APIError
 from docker.models.containers import Container
 
+from remailer.keys import LINK_CERTIFICATE, LINK_KEY
 from testbed.engine import refused
 from testbed.errors import DockerError
 from testbed.topology import LINK_PORT
-from testbed.wire.packets import FIELDS, Wire, parse, wire
+from testbed.wire.asked import ASKED
+from testbed.wire.packets import Wire, parse, wire
 
 _ONLY = "frame,eth,ethertype,arp,ip,ipv6,ipv6.hopopts,icmp,icmpv6,igmp,tcp,udp,dns,tls,data"
+_KEYS = "/keys"
+"""Where the container has each node's keys, if it has them."""
+_OPENED = Path(__file__).with_name("opened_agent.py")
 
 
 class Dissector:
     """A helper container of the sniffer's image, in which tshark runs."""
 
-    def __init__(self, docker: DockerClient, web: str, image: str) -> None:
-        """`web` is the name of the web that the container belongs to."""
-        self.docker, self.web, self.image = docker, web, image
+    def __init__(
+        self, docker: DockerClient, web: str, image: str, keys: Mapping[str, str] | None = None
+    ) -> None:
+        """`web` is the name of the web that the container belongs to.
+
+        `keys`: by node the volume with its keys. tshark is given the link keys in them, as if they
+        had been seized; they are read in the container, and leave it nowhere.
+        """
+        self.docker, self.web, self.image, self.keys = docker, web, image, keys or {}
         self._container: Container | None = None
 
     def __enter__(self) -> Dissector:
@@ -42,6 +53,11 @@ class Dissector:
                 entrypoint=["sleep"],
                 network_mode="none",
                 cap_drop=["ALL"],
+                cap_add=["DAC_READ_SEARCH"] if self.keys else [],
+                volumes={
+                    volume: {"bind": f"{_KEYS}/{node}", "mode": "ro"}
+                    for node, volume in self.keys.items()
+                },
                 security_opt=["no-new-privileges:true"],
                 stop_signal="SIGKILL",
                 labels={
@@ -72,27 +88,67 @@ class Dissector:
             raise DockerError("dissector: not started")
         if not file.exists():
             return Wire(trouble="there is no capture")
-        argv = ["tshark", "-n", "-r", "/tmp/capture.pcapng", "--only-protocols", _ONLY]
-        argv += ["-o", "tls.desegment_ssl_application_data:FALSE"]
-        # Whatever it speaks, tshark looks for TLS on the link port; bytes that are none stay bytes.
-        for port in link_ports:
-            argv += ["-d", f"tcp.port=={port},tls"]
-        argv += ["-Y", f'frame.interface_name == "{bridge}"', "-T", "fields"]
-        argv += ["-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=,"]
-        for name in FIELDS:
-            argv += ["-e", name]
+        only = ["-Y", f'frame.interface_name == "{bridge}"']
         try:
             self._container.put_archive("/tmp", _packed(file))
-            ran = self._container.exec_run(argv, demux=True)
+            return self._dissected("/tmp/capture.pcapng", link_ports, only)
         except APIError as error:
             raise refused(error) from None
-        out, told = cast("tuple[bytes | None, bytes | None]", ran.output)
-        rows, said = ((part or b"").decode("utf-8", "replace") for part in (out, told))
-        trouble = ""
-        if ran.exit_code:
-            last = (said.strip().split("\n") or [""])[-1]
-            trouble = f"tshark ended with {ran.exit_code}: {last}"
+
+    def opened(self) -> dict[str, str]:
+        """Whether the keys open what they could: by node why not, or nothing.
+
+        Tried on a connection of each node's own key in which the secret was sent under that key.
+        """
+        assert self._container is not None
+        folders = {node: f"{_KEYS}/{node}" for node in self.keys}
+        pairs = [(f"{it}/{LINK_CERTIFICATE}", f"{it}/{LINK_KEY}") for it in folders.values()]
+        file = "/tmp/static.pcapng"
+        task = {"pairs": pairs, "port": LINK_PORT, "text": "what was said", "file": file}
+        argv = ["python3", "-I", "-c", _OPENED.read_text(encoding="utf-8"), json.dumps(task)]
+        try:
+            status, _, said = self._run(argv)
+            if status:
+                return dict.fromkeys(folders, _last(said) or f"status {status}")
+            found = self._dissected(file, (LINK_PORT,))
+        except APIError as error:
+            raise refused(error) from None
+        ports = {port for p in found.packets if p.opened for port in (p.source_port, p.target_port)}
+        why = found.trouble or "tshark did not open it"
+        return {node: "" if n in ports else why for n, node in enumerate(folders, 1)}
+
+    def _dissected(self, path: str, ports: Sequence[int], only: Sequence[str] = ()) -> Wire:
+        argv = ["tshark", "-n", "-r", path, "--only-protocols", _ONLY]
+        argv += ["-o", "tls.desegment_ssl_application_data:FALSE"]
+        for node in self.keys:
+            argv += ["-o", f'uat:rsa_keys:"{_KEYS}/{node}/{LINK_KEY}",""']
+        # Whatever it speaks, tshark looks for TLS on the link port; bytes that are none stay bytes.
+        for port in ports:
+            argv += ["-d", f"tcp.port=={port},tls"]
+        argv += [*only, "-T", "fields"]
+        argv += ["-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=,"]
+        for name in ASKED:
+            argv += ["-e", name]
+        status, rows, said = self._run(argv)
+        trouble = f"tshark ended with {status}: {_last(said)}" if status else ""
         return wire(parse(rows.splitlines()), trouble)
+
+    def _run(self, argv: Sequence[str]) -> tuple[int, str, str]:
+        """Exit status, stdout and stderr; in pieces, for the SDK joins them one to the other."""
+        assert self._container is not None
+        api = self.docker.api
+        made = api.exec_create(self._container.id, argv)["Id"]
+        out: list[bytes] = []
+        told: list[bytes] = []
+        for pieces in api.exec_start(made, stream=True, demux=True):
+            for kept, piece in zip((out, told), pieces, strict=True):
+                kept.append(piece or b"")
+        rows, said = (b"".join(kept).decode("utf-8", "replace") for kept in (out, told))
+        return int(api.exec_inspect(made)["ExitCode"]), rows, said
+
+
+def _last(said: str) -> str:
+    return (said.strip().split("\n") or [""])[-1]
 
 
 def _packed(file: Path) -> bytes:

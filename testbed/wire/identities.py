@@ -28,6 +28,9 @@ IMPOSTORS = {
 }
 """Directory entries behind which a server first shows what it should not, and what that is."""
 
+PROBE_PORTS = range(PROBE_PORT, PROBE_PORT + 2 + len(IMPOSTORS))
+"""Where the prober answers as a peer: each of its entries has one."""
+
 STRANGER, OLD = "stranger", "probe-expired-old"
 """A key that no entry has, and the expired one of two keys that `probe-expired` has."""
 

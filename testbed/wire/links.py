@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property
 from itertools import pairwise
+from multiprocessing import get_context
 
-from testbed.topology import LINK_PORT, Node, Topology
-from testbed.traffic import Letter
+from testbed.topology import LINK_PORT, Link, Node, Topology
+from testbed.traffic import Letter, trail, values
 from testbed.verdict import Control, Evidence, Finding, judge
-from testbed.wire import contacts
-from testbed.wire.canary import FORMS, Canaries
+from testbed.wire import cells, contacts
+from testbed.wire.canary import FORMS, Canaries, Hit
 from testbed.wire.capture import CaptureFile
-from testbed.wire.contacts import DevLog, noise, shown, some
+from testbed.wire.contacts import DevLog, noise, some
+from testbed.wire.digests import Digests, Trail
+from testbed.wire.frames import Frames
 from testbed.wire.packets import (
     CLIENT_HELLO,
     GROUPS,
@@ -29,6 +34,9 @@ from testbed.wire.packets import (
 from testbed.wire.records import carried, clear, inside, records
 
 TLS13 = 0x0304
+_NOTHING = Bytes()
+WORTH_PROCESSES = 8 << 20
+"""Bytes from which on the search is shared out to the machine's cores."""
 EARLY_DATA, PRE_SHARED_KEY = 42, 41
 """Extensions of RFC 8446 that a link never has: both mean a key that was agreed earlier."""
 
@@ -41,19 +49,22 @@ def findings(
     capture: CaptureFile,
     dev_log: Mapping[str, DevLog],
 ) -> list[Finding]:
-    """Every row that rests on the capture: four claims a link, two a node."""
-    whole = Control(
+    """Every row that rests on the capture: four or five claims a link, two a node."""
+    whole = is_whole(wire, capture)
+    look = _Look(wire, topology, canaries, letters, whole)
+    asked = [look.port, look.encrypted, look.canary, look.ephemeral]
+    asked += [look.paced] if topology.link is Link.CELLS else []
+    rows = [row(sender, receiver) for row in asked for sender, receiver in topology.links]
+    return rows + contacts.findings(wire, topology, look.trails, whole, dev_log)
+
+
+def is_whole(wire: Wire, capture: CaptureFile) -> Control:
+    """Whether all that was on the wire is in the capture."""
+    return Control(
         "the capture is complete, nothing dropped",
         capture.complete and not wire.trouble,
         capture.why or wire.trouble,
     )
-    look = _Look(wire, topology, canaries, letters, whole)
-    rows = [
-        row(sender, receiver)
-        for row in (look.port, look.encrypted, look.canary, look.ephemeral)
-        for sender, receiver in topology.links
-    ]
-    return rows + contacts.findings(wire, topology, canaries, whole, dev_log)
 
 
 def traffic(wire: Wire, topology: Topology) -> list[tuple[str, int, int]]:
@@ -61,6 +72,8 @@ def traffic(wire: Wire, topology: Topology) -> list[tuple[str, int, int]]:
     by_ends: dict[tuple[str, str], list[Stream]] = defaultdict(list)
     for stream in wire.streams:
         by_ends[stream.client, stream.server].append(stream)
+        if topology.link is Link.CELLS:  # both directions of a link share one
+            by_ends[stream.server, stream.client].append(stream)
     return [
         (
             f"{a.name}>{b.name}",
@@ -83,6 +96,8 @@ class _Look:
         whole: Control,
     ) -> None:
         self.wire, self.topology, self.canaries, self.whole = wire, topology, canaries, whole
+        self.frames = Frames(wire.packets, topology)
+        self.trails = {n.name: trail(letters, canaries, n) for n in topology.remailers}
         self.matrix = {letter.path: letter for letter in letters if letter.kind == "matrix"}
         self.letters: dict[tuple[str, str], list[Letter]] = defaultdict(list)
         for letter in letters:
@@ -92,13 +107,22 @@ class _Look:
         self.streams: dict[tuple[str, str], list[Stream]] = defaultdict(list)
         for stream in wire.streams:
             if stream.sent.data or stream.received.data:
-                self.streams[self._ends(stream.client, stream.server)].append(stream)
+                self._add(stream)
+                if topology.link is Link.CELLS:  # both directions of a link share one
+                    self._add(cells.turned(stream))
         self.datagrams = self._no_streams()
         self.edges = self._marks_on_port_25()
+        self.digest = self._digest_on_port_25([x for x in letters if x.kind == "direct"])
         self.shares: dict[str, set[int]] = defaultdict(set)
         for stream in wire.streams:
             for share in (share for hello in stream.hellos for share in hello.shares):
                 self.shares[share].add(stream.number)
+
+    def _add(self, stream: Stream) -> None:
+        self.streams[self._ends(stream.client, stream.server)].append(stream)
+
+    def _carried(self, stream: Stream) -> int:
+        return (cells.carried if self.topology.link is Link.CELLS else carried)(stream)
 
     def _ends(self, source: str, target: str) -> tuple[str, str]:
         """Both ends' own addresses, whatever others (of IPv6, say) they used."""
@@ -123,6 +147,14 @@ class _Look:
                     key = (stream.client, stream.server, hit.mark)
                     found.setdefault(key, stream.sent.frame(hit.offset))
         return found
+
+    def _digest_on_port_25(self, direct: Sequence[Letter]) -> int:
+        """The packet in which an ordinary mail's digest passes between mail hosts; 0 if none."""
+        hosts = {host.host for host in self.topology.mailhosts}
+        sought = Digests.of(values(direct, self.canaries))
+        between = [s for s in self.wire.streams if {s.client, s.server} <= hosts]
+        found = (s.sent.frame(hit.offset) for s in between for hit in sought.search(s.sent.data))
+        return next(found, 0)
 
     def _looked(self, a: Node, b: Node) -> str:
         own = self.streams[a.host, b.host]
@@ -166,8 +198,8 @@ class _Look:
                 or (c.source == a.host and c.target not in peers)
             )
             if strange or (between and not on_port and not noise(c)):
-                bad.append(contacts.told(c, self.topology))
-        seen = self._mail_seen(a, b, sum(map(carried, own)), f"on port {LINK_PORT}")
+                bad.append(contacts.told(c, self.frames))
+        seen = self._mail_seen(a, b, sum(map(self._carried, own)), f"on port {LINK_PORT}")
         return judge(
             "link-port", f"{a.name}>{b.name}", looked_at=self._looked(a, b),
             controls=self._controls(a, b, seen), evidence=some(bad), kind="port",
@@ -176,11 +208,12 @@ class _Look:
     def encrypted(self, a: Node, b: Node) -> Finding:
         """link-encrypted."""
         own = self.streams[a.host, b.host]
-        bad = [_at(way, at, "in clear: ") for s in own for way, at in clear(s)]
-        bad += [e for s in own for e in _wrong_version(s)]
+        bad = [self.frames.at(way, at, "in clear: ") for s in own for way, at in clear(s)]
+        bad += [e for s in own for e in self._wrong_version(s)]
         if loose := self.datagrams.get((a.host, b.host)):
-            bad.append(_at(loose, 0, "outside TCP: "))
-        seen = self._mail_seen(a, b, sum(map(inside, own)), "in TLS records")
+            bad.append(self.frames.at(loose, 0, "outside TCP: "))
+        sealed = self._carried if self.topology.link is Link.CELLS else inside
+        seen = self._mail_seen(a, b, sum(map(sealed, own)), "in TLS records")
         return judge(
             "link-encrypted", f"{a.name}>{b.name}", looked_at=self._looked(a, b),
             controls=self._controls(a, b, seen), evidence=some(bad), kind="clear",
@@ -189,16 +222,12 @@ class _Look:
     def canary(self, a: Node, b: Node) -> Finding:
         """link-canary."""
         own = self.streams[a.host, b.host]
-        ways = [way for s in own for way in (s.sent, s.received)]
-        ways.append(self.datagrams.get((a.host, b.host), Bytes()))
         bad = [
-            Evidence(
-                f"frame {way.frame(hit.offset)}", f"{hit.mark} ({hit.form}): {shown(hit.excerpt)}"
-            )
-            for way in ways
-            for hit in self.canaries.search(way.data)
+            self.frames.marked(way.frame(hit.offset), hit)
+            for way, who in self._ways(a, b)
+            for hit in self.marks[who.name, id(way)]
         ]
-        seen = self._mail_seen(a, b, sum(map(carried, own)), "on the link")
+        seen = self._mail_seen(a, b, sum(map(self._carried, own)), "on the link")
         return judge(
             "link-canary", f"{a.name}>{b.name}",
             looked_at=f"{len(FORMS)} forms in " + self._looked(a, b),
@@ -206,20 +235,46 @@ class _Look:
             evidence=some(bad), kind="clear",
         )  # fmt: skip
 
+    def _ways(self, a: Node, b: Node) -> list[tuple[Bytes, Node]]:
+        """All bytes between two nodes on a's account, and who sent them."""
+        own = self.streams[a.host, b.host]
+        ways = [(s.sent, a) for s in own] + [(s.received, b) for s in own]
+        return [*ways, (self.datagrams.get((a.host, b.host), _NOTHING), a)]
+
+    @cached_property
+    def marks(self) -> dict[tuple[str, int], list[Hit]]:
+        """What the search finds in each way, all links at once: on `cells` they are 50 MB and more.
+
+        By sender and the way's id(); once where both directions of a link share a connection.
+        """
+        ways = {
+            (who.name, id(way)): way.data
+            for a, b in self.topology.links
+            for way, who in self._ways(a, b)
+        }
+        asked = [(self.trails[name], data) for (name, _), data in ways.items()]
+        if sum(map(len, ways.values())) < WORTH_PROCESSES:
+            return dict(zip(ways, map(_search, asked), strict=True))
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            return dict(zip(ways, pool.map(_search, asked), strict=True))
+
     def _found_on_edges(self, a: Node, b: Node) -> tuple[Control, ...]:
         """The mark of this link's mail, by the same search, on port 25 into a and out of b."""
         letter = self.matrix.get((a.name, b.name))
         mark = self.canaries.mark(letter.number, "b") if letter else None
         into = [f for (_, to, m), f in self.edges.items() if to == a.host and m == mark]
         out = [f for (by, _, m), f in self.edges.items() if by == b.host and m == mark]
-        return tuple(
+        marks = [
             Control(
                 f"the mark of this link's mail is found on port 25 {where}",
                 bool(frames),
                 f"frame {min(frames)}" if frames else "",
             )
             for where, frames in ((f"into {a.name}", into), (f"out of {b.name}", out))
-        )
+        ]
+        sought = "a digest in an ordinary mail is found on port 25"
+        where = f"frame {self.digest}" if self.digest else ""
+        return (*marks, Control(sought, bool(self.digest), where))
 
     def ephemeral(self, a: Node, b: Node) -> Finding:
         """link-ephemeral."""
@@ -238,41 +293,65 @@ class _Look:
             controls=self._controls(a, b, seen), evidence=some(bad), kind="key exchange",
         )  # fmt: skip
 
+    def paced(self, a: Node, b: Node) -> Finding:
+        """link-cells."""
+        own = self.flows[a.host, b.host]
+        others = [f for (by, _), flows in self.flows.items() if by != a.host for f in flows]
+        rate = self.topology.cells
+        letters = self.letters[a.name, b.name]
+        arrived = bool(letters) and all(letter.delivered for letter in letters)
+        return judge(
+            "link-cells", f"{a.name}>{b.name}", looked_at=cells.looked(own),
+            controls=self._controls(a, b, *cells.controls(own, rate, arrived=arrived)),
+            evidence=some(list(cells.evidence(own, others, rate))), kind="cells",
+        )  # fmt: skip
+
+    @cached_property
+    def flows(self) -> dict[tuple[str, str], list[cells.Flow]]:
+        """What each node sent to each other one, of connections in which it sent cells."""
+        times = {p.frame: p.time for p in self.wire.packets}
+        ends = [(a.host, b.host) for a, b in self.topology.links]
+        found = {pair: [cells.flow(s, times) for s in self.streams[pair]] for pair in ends}
+        return {
+            pair: [f for f in own if f.times or f.strange or f.shaken[1]]
+            for pair, own in found.items()
+        }
+
     def _not_ephemeral(self, stream: Stream) -> Iterable[Evidence]:
         if not any(h.kind == CLIENT_HELLO for h in stream.hellos):
             way = stream.received if stream.received.data else stream.sent
-            yield _at(way, 0, "no handshake: first bytes ")
+            yield self.frames.at(way, 0, "no handshake: first bytes ")
         for hello in stream.hellos:
-            where = f"frame {hello.frame}"
             if PRE_SHARED_KEY in hello.extensions:
-                yield Evidence(where, "resumes an earlier session (pre_shared_key)")
+                yield self.frames.told(hello.frame, "resumes an earlier session (pre_shared_key)")
             if EARLY_DATA in hello.extensions:
-                yield Evidence(where, "early data")
+                yield self.frames.told(hello.frame, "early data")
             for share in hello.shares:
                 if others := self.shares[share] - {stream.number}:
                     what = f"key share {share[:16]} also in connection {min(others)}"
-                    yield Evidence(where, what)
+                    yield self.frames.told(hello.frame, what)
             for group in hello.groups:
                 if group not in GROUPS.values():
-                    yield Evidence(where, f"key exchange unknown to be ephemeral: {group}")
+                    what = f"key exchange unknown to be ephemeral: {group}"
+                    yield self.frames.told(hello.frame, what)
+
+    def _wrong_version(self, stream: Stream) -> Iterable[Evidence]:
+        """Application data without TLS 1.3 chosen by the server (a broken handshake has none)."""
+        chosen = [h for h in stream.hellos if h.kind == SERVER_HELLO]
+        for hello in chosen:
+            if hello.versions != (TLS13,):
+                said = ", ".join(f"{v:#06x}" for v in hello.versions)
+                what = f"TLS version {said} chosen, not 0x0304"
+                yield self.frames.told(hello.frame, what)
+        sent, received = records(stream.sent.data), records(stream.received.data)
+        if sent.application + received.application and not chosen:
+            yield self.frames.told(stream.frame, "data records without a handshake")
+
+
+def _search(asked: tuple[Trail, bytes]) -> list[Hit]:
+    trail, data = asked
+    return list(trail.search(data))
 
 
 def _shares(stream: Stream, kind: int) -> bool:
     return any(h.kind == kind and h.shares for h in stream.hellos)
-
-
-def _wrong_version(stream: Stream) -> Iterable[Evidence]:
-    """Application data without TLS 1.3 chosen by the server (a broken handshake carries none)."""
-    chosen = [h for h in stream.hellos if h.kind == SERVER_HELLO]
-    for hello in chosen:
-        if hello.versions != (TLS13,):
-            said = ", ".join(f"{v:#06x}" for v in hello.versions)
-            yield Evidence(f"frame {hello.frame}", f"TLS version {said} chosen, not 0x0304")
-    carried = records(stream.sent.data).application + records(stream.received.data).application
-    if carried and not chosen:
-        yield Evidence(f"frame {stream.frame}", "data records without a handshake")
-
-
-def _at(way: Bytes, offset: int, lead: str) -> Evidence:
-    excerpt = way.data[offset : offset + 80]
-    return Evidence(f"frame {way.frame(offset)}", lead + shown(excerpt))

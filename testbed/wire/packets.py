@@ -13,17 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-FIELDS = (
-    "frame.number", "frame.time_epoch", "eth.src", "eth.dst", "eth.type",
-    "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "ip.proto", "icmp.type", "icmpv6.type",
-    "tcp.srcport", "tcp.dstport", "udp.srcport", "udp.dstport",
-    "tcp.stream", "tcp.seq_raw", "tcp.flags", "tcp.payload", "udp.payload", "data.data",
-    "dns.flags.response", "dns.qry.name", "dns.qry.type",
-    "tls.handshake.type", "tls.handshake.version", "tls.handshake.extensions.supported_version",
-    "tls.handshake.extension.type", "tls.handshake.extensions_key_share_group",
-    "tls.handshake.extensions_key_share_key_exchange",
-)  # fmt: skip
-"""tshark's names of what is asked for each packet; a row has their values in this order."""
+from testbed.wire.asked import ASKED, OF_DNS, OF_IP, OF_TCP, OF_TLS
 
 PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "58": "icmpv6"}
 GROUPS = {
@@ -49,6 +39,8 @@ class Hello:
     shares: tuple[str, ...]
     """SHA-256 of each key share, hex."""
     extensions: tuple[int, ...]
+    chosen: tuple[str, ...] = ()
+    """Values of OF_TLS."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +66,12 @@ class Packet:
     query: tuple[str, int] | None = None
     """A DNS query's name and type; not for answers."""
     hello: Hello | None = None
+    chosen: tuple[str, ...] = ()
+    """Values of OF_IP (for TCP and UDP), of SYN and SYN-ACK those of OF_TCP behind them."""
+    question: tuple[str, ...] = ()
+    """Values of OF_DNS in a query."""
+    opened: bool = False
+    """tshark has the keys of its connection: it read a Finished, which is encrypted."""
 
 
 @dataclass(frozen=True)
@@ -148,10 +146,8 @@ class Wire:
 
 
 def parse(lines: Iterable[str]) -> list[Packet]:
-    """tshark's rows of FIELDS, tab separated, several values of a field with commas."""
-    return [
-        _packet(dict(zip(FIELDS, line.rstrip("\n").split("\t"), strict=True))) for line in lines
-    ]
+    """tshark's rows of ASKED, tab separated, several values of a field with commas."""
+    return [_packet(dict(zip(ASKED, line.rstrip("\n").split("\t"), strict=True))) for line in lines]
 
 
 def wire(packets: Sequence[Packet], trouble: str = "") -> Wire:
@@ -199,6 +195,7 @@ def _packet(row: dict[str, str]) -> Packet:
                 protocol = name
     ports = protocol if protocol in {"tcp", "udp"} else ""
     is_query = row["dns.qry.name"] and first("dns.flags.response") in {"0", "False"}
+    flags = int(first("tcp.flags"), 16) if ports == "tcp" and row["tcp.flags"] else 0
     return Packet(
         frame=int(row["frame.number"]),
         time=float(row["frame.time_epoch"]),
@@ -212,11 +209,18 @@ def _packet(row: dict[str, str]) -> Packet:
         payload=bytes.fromhex(first(f"{ports}.payload" if ports else "data.data")),
         stream=int(first("tcp.stream")) if ports == "tcp" and row["tcp.stream"] else -1,
         sequence=int(first("tcp.seq_raw")) if ports == "tcp" and row["tcp.seq_raw"] else 0,
-        flags=int(first("tcp.flags"), 16) if ports == "tcp" and row["tcp.flags"] else 0,
+        flags=flags,
         icmp_type=int(first("icmp.type") or first("icmpv6.type") or -1),
         query=(first("dns.qry.name"), int(first("dns.qry.type") or 0)) if is_query else None,
         hello=_hello(row),
+        chosen=_values(row, OF_IP + OF_TCP if flags & SYN else OF_IP) if ports else (),
+        question=_values(row, OF_DNS) if is_query else (),
+        opened=bool(row["tls.handshake.verify_data"]),
     )
+
+
+def _values(row: dict[str, str], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(row[name] for name in names)
 
 
 def _hello(row: dict[str, str]) -> Hello | None:
@@ -238,6 +242,7 @@ def _hello(row: dict[str, str]) -> Hello | None:
         groups=tuple(GROUPS.get(group, f"group {group}") for group in groups),
         shares=tuple(hashlib.sha256(bytes.fromhex(s)).hexdigest() for s in shares if s),
         extensions=numbers("tls.handshake.extension.type"),
+        chosen=_values(row, OF_TLS),
     )
 
 

@@ -23,6 +23,8 @@ from docker.errors import APIError
 from docker.models.containers import Container
 
 from remailer.directory import Directory
+from remailer.link import geometry
+from remailer.link.cells import PART, VERSION, Word
 from testbed.engine import refused
 from testbed.errors import DockerError
 from testbed.topology import PROBE_PORT, Link, Topology
@@ -47,6 +49,18 @@ WITHIN = 30.0
 LINGER = 1.0
 """Seconds that the impostors stay after the last mail, to see whether one comes twice."""
 
+_CELLS = {
+    "size": geometry.CELL,
+    "version": VERSION,
+    "stored": int(Word.STORED),
+    "part": PART,
+    "head": geometry.HEAD.format,
+    "answer": [geometry.ANSWERS_AT, geometry.ANSWER.format],
+    "part_head": [geometry.PART_AT, geometry.PART.format],
+    "data_at": geometry.DATA_AT,
+}
+"""What the agent has to know of cells (docs/link.md)."""
+
 _AGENT = Path(__file__).with_name("probe_agent.py")
 
 
@@ -66,7 +80,8 @@ def task_of(
     impostors = () if topology.link == Link.PORT25 else tuple(IMPOSTORS)
     marks = {f"{n.name}>{i}": f"probe{rng.getrandbits(64):016x}" for n in nodes for i in impostors}
     ports = {peer.name: peer.link_port for peer in directory.remailers}
-    friend = {"clear": True} if topology.link != Link.TLS else {"pem": f"{FRIEND}.pem"}
+    pinned = topology.link in (Link.TLS, Link.CELLS)
+    friend = {"pem": f"{FRIEND}.pem"} if pinned else {"clear": True}
     faces = {
         node.name: {
             FRIENDLY: friend,
@@ -85,6 +100,7 @@ def task_of(
         "linger": LINGER,
         "attempts": ATTEMPTS,
         "mail_port": 25,
+        "cells": _CELLS if topology.link is Link.CELLS else None,
         "lenient": f"{STRANGER}.pem",
         "nodes": {node.name: node.host for node in nodes},
         "link_ports": {node.name: ports[node.name] for node in nodes},

@@ -13,6 +13,7 @@ import select
 import smtplib
 import socket
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -27,11 +28,34 @@ HELLO_SECONDS = 0.7
 """A client that has not begun TLS by then is greeted in clear: it may be waiting for that."""
 TALK_SECONDS = 10.0
 """Limit of each step of a conversation with a node that came to us."""
+ODD_PORT = 45001
+"""From here on: ports for connections that are odd by the port they come from."""
 HANDSHAKE, ALERT = 0x16, 0x15
 """First byte of a TLS record that is no data."""
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which has no name in Python."""
 _ME = "prober.remailer.test"
+
+
+def be_odd(host: str, port: int, own_port: int) -> None:
+    """Connections that each differ from a usual one in one field of IP or TCP; nothing is said.
+
+    The control of wire-fields: whether they came about is seen on the wire, not here.
+    """
+    for level, option, value in (
+        (socket.IPPROTO_IP, socket.IP_TTL, 63),
+        (socket.IPPROTO_IP, socket.IP_TOS, 0x20),
+        (socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1200),
+        (socket.SOL_SOCKET, socket.SO_RCVBUF, 8192),
+        (socket.SOL_SOCKET, socket.SO_REUSEADDR, 1),
+    ):
+        with contextlib.suppress(OSError), socket.socket() as odd:
+            odd.settimeout(KNOCK_SECONDS)
+            odd.setsockopt(level, option, value)
+            if (level, option) == (socket.SOL_SOCKET, socket.SO_REUSEADDR):
+                odd.bind(("", own_port))
+            odd.connect((host, port))
+            odd.recv(100)
 
 
 def client_context(files: Path, face: dict[str, Any]) -> ssl.SSLContext:
@@ -59,13 +83,15 @@ def server_context(files: Path, face: dict[str, Any], trusted: str) -> ssl.SSLCo
     return context
 
 
-def knock(host: str, port: int, files: Path, face: dict[str, Any]) -> dict[str, str]:
-    """Go to a link port, say EHLO and QUIT, and read whatever comes.
+def knock(
+    host: str, port: int, files: Path, face: dict[str, Any], cells: dict[str, Any] | None = None
+) -> dict[str, str]:
+    """Go to a link port, say EHLO and QUIT, and read whatever comes; or just wait for a cell.
 
-    `said`: SMTP that came back. `end`: alert or closed (by the node, once there was a connection),
-    silent (neither within the time), absent (no connection), error (anything else, also of our
-    own). In TLS 1.3 the client is done before the server has judged its certificate: only what
-    follows tells. Raises OSError if the face can't be put on.
+    `said`: SMTP that came back, or `a cell`. `end`: alert or closed (by the node, once there was a
+    connection), met (a cell came), silent (nothing within the time), absent (no connection), error
+    (anything else, also of our own). In TLS 1.3 the client is done before the server has judged its
+    certificate: only what follows tells. Raises OSError if the face can't be put on.
     """
     context = None if face.get("clear") else client_context(files, face)
     try:
@@ -75,10 +101,15 @@ def knock(host: str, port: int, files: Path, face: dict[str, Any]) -> dict[str, 
     said, end = b"", "closed"
     try:
         with line if context is None else context.wrap_socket(line) as line:
-            with contextlib.suppress(BrokenPipeError):  # what it said before can still be read
-                line.sendall(f"EHLO {_ME}\r\nQUIT\r\n".encode())
+            if cells is None or face.get("clear"):
+                with contextlib.suppress(BrokenPipeError):  # what it said before can be read
+                    line.sendall(f"EHLO {_ME}\r\nQUIT\r\n".encode())
+                cells = None
             while data := line.recv(4096):
                 said += data
+                if cells and len(said) >= cells["size"]:
+                    whole = said[0] == cells["version"]
+                    return {"said": "a cell" if whole else repr(said[:40]), "end": "met"}
     except OSError as error:
         end = _ended(error)
     if face.get("clear") and said[:1] in (bytes([ALERT]), bytes([HANDSHAKE])):
@@ -113,7 +144,9 @@ def lenient_context(files: Path, face: dict[str, Any], own: str) -> ssl.SSLConte
     return context
 
 
-def twin(files: Path, face: dict[str, Any], own: str) -> dict[str, str]:
+def twin(
+    files: Path, face: dict[str, Any], own: str, cells: dict[str, Any] | None = None
+) -> dict[str, str]:
     """The same knock at a lenient server of our own: what ends there is the prober's fault."""
     context = None if face.get("clear") else lenient_context(files, face, own)
 
@@ -122,12 +155,16 @@ def twin(files: Path, face: dict[str, Any], own: str) -> dict[str, str]:
             plain.settimeout(TALK_SECONDS)
             line = plain if context is None else context.wrap_socket(plain, server_side=True)
             with line:
-                converse(line, {"spoke": "", "mails": []})
+                seen = {"spoke": "", "mails": []}
+                if cells is None or face.get("clear"):
+                    converse(line, seen)
+                else:
+                    exchange(line, seen, cells, set())
 
     with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as server:
         listening.settimeout(KNOCK_SECONDS)
         server.submit(let_in)
-        return knock("127.0.0.1", listening.getsockname()[1], files, face)
+        return knock("127.0.0.1", listening.getsockname()[1], files, face, cells)
 
 
 def attempt(what: Callable[..., dict[str, str]], *given: Any) -> dict[str, str]:
@@ -149,6 +186,7 @@ class Impostors:
         self.attempts: dict[tuple[str, str], list[dict[str, Any]]] = {
             (node, impostor["name"]): [] for node in task["nodes"] for impostor in task["impostors"]
         }
+        self.known: dict[tuple[str, str], set[bytes]] = {key: set() for key in self.attempts}
         self.sockets = [
             socket.create_server((task["listen"], impostor["port"]), backlog=64)
             for impostor in task["impostors"]
@@ -178,7 +216,7 @@ class Impostors:
         line.settimeout(TALK_SECONDS)
         try:
             with line:
-                seen["end"] = self._talk(line, face, seen)
+                seen["end"] = self._talk(line, face, seen, self.known[key])
         except ssl.SSLError as error:
             seen["end"] = f"alert: {error.reason or error}"
         except OSError as error:
@@ -187,7 +225,9 @@ class Impostors:
             self.attempts[key].append(seen)
             self.changed.notify_all()
 
-    def _talk(self, line: socket.socket, face: dict[str, Any], seen: dict[str, Any]) -> str:
+    def _talk(
+        self, line: socket.socket, face: dict[str, Any], seen: dict[str, Any], known: set[bytes]
+    ) -> str:
         if not face.get("clear") and select.select([line], [], [], HELLO_SECONDS)[0]:
             first = line.recv(1, socket.MSG_PEEK)
             if not first:
@@ -196,6 +236,8 @@ class Impostors:
                 context = server_context(self.files, face, self.task["trusted"])
                 with context.wrap_socket(line, server_side=True) as inside:
                     seen["tls"] = inside.version() or ""
+                    if cells := self.task["cells"]:
+                        return exchange(inside, seen, cells, known)
                     return converse(inside, seen)
         return converse(line, seen)
 
@@ -243,6 +285,47 @@ def converse(line: socket.socket, seen: dict[str, Any]) -> str:
     return "closed"
 
 
+def exchange(
+    line: socket.socket, seen: dict[str, Any], cells: dict[str, Any], known: set[bytes]
+) -> str:
+    """Be a peer that takes every message, each once: a cell for each cell, until one was taken."""
+    answer_at, answer = cells["answer"]
+    part_at, part = cells["part_head"]
+    coming: dict[bytes, bytes] = {}
+    cover = bytearray(cells["size"])
+    struct.pack_into(cells["head"], cover, 0, cells["version"], 0)
+    line.sendall(cover)  # whoever was called speaks first
+    while cell := _exactly(line, cells["size"]):
+        version, kind = struct.unpack_from(cells["head"], cell)
+        seen["spoke"] = seen["spoke"] or f"a cell of version {version}, kind {kind}"
+        reply = bytearray(cover)
+        if kind == cells["part"]:
+            transfer, size, _ = struct.unpack_from(part, cell, part_at)
+            data = coming.get(transfer, b"") + cell[cells["data_at"] :]
+            coming[transfer] = data
+            if len(data) >= size:
+                if transfer not in known:
+                    seen["mails"].append(data[:size].decode("utf-8", "replace"))
+                known.add(transfer)
+                struct.pack_into(answer, reply, answer_at, cells["stored"], transfer, 0)
+        line.sendall(reply)
+        if seen["mails"]:
+            _exactly(line, cells["size"])  # it has the answer by then
+            return "took a message"
+    return "closed"
+
+
+def _exactly(line: socket.socket, size: int) -> bytes:
+    """So many bytes; b"" if the other side hangs up before."""
+    data = b""
+    while len(data) < size:
+        more = line.recv(size - len(data))
+        if not more:
+            return b""
+        data += more
+    return data
+
+
 def submit(host: str, port: int, mails: dict[str, str]) -> dict[str, str]:
     """Write to a node as any user could: one mail for each impostor. Error by impostor, or ""."""
     told = {}
@@ -265,19 +348,24 @@ def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
     deadline = time.monotonic() + task["within"]
     impostors = Impostors(task, files)
     nodes: dict[str, str] = task["nodes"]
+    cells = task["cells"]
     with ThreadPoolExecutor(2 * len(nodes)) as pool:
+        for index, host in enumerate(nodes.values()):
+            pool.submit(be_odd, host, task["mail_port"], ODD_PORT + 2 * index)
         submitted = {
             node: pool.submit(submit, host, task["mail_port"], task["mails"][node])
             for node, host in nodes.items()
         }
         knocks = {
-            (node, name): pool.submit(attempt, knock, host, task["link_ports"][node], files, face)
+            (node, name): pool.submit(
+                attempt, knock, host, task["link_ports"][node], files, face, cells
+            )
             for node, host in nodes.items()
             for name, face in task["faces"][node].items()
         }
         different = {json.dumps(f): f for own in task["faces"].values() for f in own.values()}
         twins = {
-            key: pool.submit(attempt, twin, files, face, task["lenient"])
+            key: pool.submit(attempt, twin, files, face, task["lenient"], cells)
             for key, face in different.items()
         }
         answers: dict[str, Any] = {

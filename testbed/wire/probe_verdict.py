@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from testbed.hexdump import dump
 from testbed.topology import Link, Topology
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Context, Control, Evidence, Finding, judge
 from testbed.wire.identities import IMPOSTORS
 
 ATTEMPTS = 2
@@ -21,6 +22,8 @@ STRANGERS = {
     "clear": "no TLS",
 }
 """What is tried at each node's link port, and must be refused."""
+CELL = "a cell"
+"""What a link that speaks cells says to a peer."""
 FRIENDLY = "friend"
 """The same prober with a pinned key: it has to be let in."""
 
@@ -33,7 +36,7 @@ def findings(
     A node that the agent says nothing of is inconclusive.
     """
     nodes = [node.name for node in topology.remailers]
-    encrypted = topology.link == Link.TLS
+    encrypted = topology.link in (Link.TLS, Link.CELLS)
     return [_refuses(name, answers.get(name, {})) for name in nodes] + [
         _pinned(name, answers.get(name, {}), marks, encrypted=encrypted) for name in nodes
     ]
@@ -42,7 +45,7 @@ def findings(
 def _refuses(node: str, answer: Mapping[str, Any]) -> Finding:
     knocks: Mapping[str, Mapping[str, str]] = answer.get("knocks", {})
     bad = [
-        Evidence(f"link port, {what}", f"let in: {_line(knocks[name]['said'])}")
+        _told(f"link port, {what}", "let in: ", knocks[name]["said"])
         for name, what in STRANGERS.items()
         if name in knocks and knocks[name]["said"]
     ]
@@ -83,9 +86,9 @@ def _refuses(node: str, answer: Mapping[str, Any]) -> Finding:
 
 
 def _let_in(knock: Mapping[str, str]) -> bool:
-    """Was there a conversation in SMTP?"""
+    """Was there a conversation in SMTP, or a cell?"""
     said = knock.get("said", "")
-    return said.startswith("220 ") and "\n250" in said
+    return said == CELL or (said.startswith("220 ") and "\n250" in said)
 
 
 def _pinned(
@@ -127,7 +130,11 @@ def _handed_over(
             continue
         shown = what if attempt["tls"] else "in clear"
         took = f"took {len(attempt['mails'])} mail, " if attempt["mails"] else ""
-        yield Evidence(f"{name}, attempt {number}", f"{took}{shown}: {_line(attempt['spoke'])}")
+        yield _told(f"{name}, attempt {number}", f"{took}{shown}: ", attempt["spoke"])
+
+
+def _told(where: str, lead: str, said: str) -> Evidence:
+    return Evidence(where, lead + _line(said), Context(dump(said.encode())))
 
 
 def _line(text: str) -> str:

@@ -14,7 +14,7 @@ from testbed.wire.packets import Bytes, Stream
 APPLICATION_DATA = 23
 _CONTENT_TYPES = range(20, 24)
 _MAX_RECORD = 2**14 + 256
-_SEALING = 17
+SEALING = 17
 """Bytes of a record that are no text: the true content type, and the tag of any TLS 1.3 cipher."""
 
 
@@ -49,8 +49,8 @@ def records(data: bytes) -> Records:
     return Records(tuple(found), None)
 
 
-def inside(stream: Stream) -> int:
-    """Bytes that the client sent in TLS after its handshake, without what sealing adds.
+def after_handshake(stream: Stream) -> list[tuple[int, int]]:
+    """(offset, bytes) of the client's application data records behind its handshake.
 
     A client's certificate, signature and Finished are application data records, too. What comes
     after them comes after the server has answered them: in SMTP the server speaks first. So only
@@ -59,12 +59,27 @@ def inside(stream: Stream) -> int:
     sent = records(stream.sent.data).data
     answers = [stream.received.frame(at) for at, _ in records(stream.received.data).data]
     if not sent:
-        return 0
+        return []
     first = stream.sent.frame(sent[0][0])
     answered = min((frame for frame in answers if frame > first), default=None)
     if answered is None:
-        return 0
-    return sum(max(0, size - _SEALING) for at, size in sent if stream.sent.frame(at) > answered)
+        return []
+    return [(at, size) for at, size in sent if stream.sent.frame(at) > answered]
+
+
+def answers_after_handshake(stream: Stream) -> list[tuple[int, int]]:
+    """The same of the server: behind the client's first such record, which ends the handshake."""
+    sent = records(stream.sent.data).data
+    if not sent:
+        return []
+    first = stream.sent.frame(sent[0][0])
+    found = records(stream.received.data).data
+    return [(at, size) for at, size in found if stream.received.frame(at) > first]
+
+
+def inside(stream: Stream) -> int:
+    """Bytes that the client sent in TLS after its handshake, without what sealing adds."""
+    return sum(max(0, size - SEALING) for _, size in after_handshake(stream))
 
 
 def carried(stream: Stream) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from testbed.hexdump import around, dump
 from testbed.topology import Node, Topology
 from testbed.traffic import Letter, body_of
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Context, Control, Evidence, Finding, judge
 
 
 def findings(
@@ -45,9 +46,8 @@ def _uncalled(node: Node, unexpected: Sequence[bytes]) -> Iterator[Evidence]:
         if came.match(mail):
             to = re.search(rb"(?im)^to:[^\r\n]*", mail)
             what = to[0].decode(errors="replace") if to else "no To"
-            yield Evidence(
-                "a mailbox", f"{what}: {len(mail)} bytes that no letter of this run asked for"
-            )
+            what += f": {len(mail)} bytes that no letter of this run asked for"
+            yield Evidence("a mailbox", what, Context(dump(mail)))
 
 
 def _sizes(letters: Sequence[Letter]) -> str:
@@ -63,12 +63,15 @@ def _troubles(letters: Sequence[Letter]) -> Iterator[Evidence]:
         elif len(letter.delivered) > 1:
             yield Evidence(where, f"arrived {len(letter.delivered)} times")
         elif not letter.whole:
-            yield Evidence(where, _difference(letter.body, body_of(letter.delivered[0])))
+            yield _difference(where, letter.body, body_of(letter.delivered[0]))
 
 
-def _difference(sent: bytes, got: bytes) -> str:
-    """Where two bodies part, in a few words."""
+def _difference(where: str, sent: bytes, got: bytes) -> Evidence:
+    """Where two bodies part, in a few words, and what arrived there."""
     at = next((i for i, (a, b) in enumerate(zip(sent, got, strict=False)) if a != b), None)
     if at is None:
-        return f"{len(sent)} bytes were sent, {len(got)} arrived"
-    return f"byte {at} of {len(sent)}: sent {sent[at : at + 20]!r}, got {got[at : at + 20]!r}"
+        at, what = min(len(sent), len(got)), f"{len(sent)} bytes were sent, {len(got)} arrived"
+    else:
+        parts = f"sent {sent[at : at + 20]!r}, got {got[at : at + 20]!r}"
+        what = f"byte {at} of {len(sent)}: {parts}"
+    return Evidence(where, what, Context(around(got, at)))

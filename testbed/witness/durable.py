@@ -14,10 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from testbed.agent import Answer, stream
+from testbed.contract import SPOOL
 from testbed.run import Run
 from testbed.verdict import Control, Evidence, Finding, judge
 from testbed.wire.canary import Canaries
-from testbed.witness.inside import SPOOL, TROUBLE, Answer, excerpt, reason, some, stream, unseen
+from testbed.witness.inside import TROUBLE, excerpt, reason, some, unseen
 
 MAILS = 2
 """Cover mails to each node."""
@@ -221,7 +223,7 @@ def findings(run: Run) -> list[Finding]:
     trouble: dict[str, str] = {}
     why = "the witness died before it told"
     try:
-        for told in stream(run, "trace", nodes, within=WITHIN, end=f"NOOP {token}"):
+        for told in stream(run.web, "trace", nodes, within=WITHIN, end=f"NOOP {token}"):
             if "attached" in told:
                 trouble = _send(run, told["attached"], token)
             elif "node" in told:

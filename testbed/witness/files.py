@@ -6,34 +6,18 @@ judged what may be there. In memory: nothing. In volumes: the files declared bel
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Any
 
 from remailer.deliver import SOCKET
+from testbed.agent import Answer
+from testbed.contract import DATABASE, DECLARED, SPOOL
 from testbed.run import Run
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Context, Control, Evidence, Finding, judge
 from testbed.wire.canary import Canaries
-from testbed.witness.inside import (
-    DATABASE,
-    KEYS,
-    SPOOL,
-    TROUBLE,
-    Answer,
-    ask,
-    excerpt,
-    reason,
-    some,
-    unseen,
-)
-
-DECLARED = {
-    SPOOL: frozenset({DATABASE, f"{DATABASE}-wal", SOCKET}),
-    KEYS: frozenset({"identity.json", "openpgp.asc", "link.key", "link.crt", "secret"}),
-}
-"""The volumes of a node, and every file that may be in them."""
+from testbed.witness.inside import TROUBLE, ask, excerpt, marked, reason, some, sought, unseen
 
 DEVICES = frozenset({"full", "null", "random", "tty", "urandom", "zero", "console"})
 LINKS = {
@@ -57,13 +41,11 @@ def findings(run: Run) -> list[Finding]:
     topology = run.web.topology
     nodes = [node.name for node in topology.remailers]
     hosts = [host.name for host in topology.mailhosts]
-    token = Canaries.new(random.SystemRandom()).prefix
     with ThreadPoolExecutor(4) as pool:
         diffs = pool.map(lambda name: _diff(run, name), [*nodes, *hosts])
-        prefix = run.canaries.prefix
         database = f"{SPOOL}/{DATABASE}"
-        answers = ask(run, "look", nodes, prefix=prefix, token=token, database=database)
-        logs = ask(run, "log", hosts, prefix=prefix, path=MAIL_LOG)
+        answers = ask(run, "look", nodes, database=database, **sought(run, run.letters))
+        logs = ask(run, "log", hosts, prefix=run.canaries.prefix, path=MAIL_LOG)
         told = dict(zip([*nodes, *hosts], diffs, strict=True))
     controls = [_logged(host, told[host]) for host in hosts]
     letters = {letter.number for letter in run.letters}
@@ -202,7 +184,8 @@ def _of_memory(target: str) -> bool:
 def _open(unlinked: Iterable[Answer]) -> Iterator[Evidence]:
     for found in unlinked:
         where = f"/proc/{found['process']}/fd/{found['fd']}"
-        yield Evidence(where, f"open, without a name: {excerpt(found['target'])}")
+        what = f"open, without a name: {excerpt(found['target'])}"
+        yield Evidence(where, what, Context(process=found["command"]))
 
 
 def _controls(mount: Answer) -> Iterator[Control]:
@@ -254,7 +237,7 @@ def _told(entry: Answer) -> Iterator[Evidence]:
     """What is told of one name: each mark in it, or itself."""
     for hit in entry["hits"]:
         where = f"{entry['path']}, {hit['place']}, byte {hit['offset']}"
-        yield Evidence(where, f"{hit['mark']} ({hit['form']}): {excerpt(hit['excerpt'])}")
+        yield marked(where, hit)
     if not entry["hits"]:
         more = f", attributes {', '.join(entry['attributes'])}" if entry["attributes"] else ""
         what = f"{entry['kind']} of {entry['size']} bytes, mode {entry['mode']}, uid {entry['uid']}"

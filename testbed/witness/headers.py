@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
+from testbed.hexdump import around
 from testbed.run import Run
 from testbed.topology import Node, Topology
-from testbed.traffic import Letter
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.traffic import Letter, trail, values
+from testbed.verdict import Context, Control, Evidence, Finding, judge
 from testbed.wire.canary import FIELDS, Canaries
+from testbed.wire.digests import Digests
 from testbed.witness.inside import excerpt, some
 
 HOSTS_OWN = frozenset({"return-path", "delivered-to", "x-original-to", "received"})
 """What the recipient's host adds."""
 
-MADE = frozenset({"from", "to", "date", "message-id"})
-"""What the node makes. All else has to be asked for by the letter, word for word."""
+SPELLED = ("From", "To", "Date", "Message-ID")
+"""What the node makes, as it writes it and in this order; the rest follows."""
+
+MADE = frozenset(name.lower() for name in SPELLED)
+"""All else has to be asked for by the letter, word for word."""
+
+PASSING = timedelta(hours=1)
+"""How long before its arrival a mail may have got its Date: at midnight that is another day."""
 
 PLAIN = {
     "mime-version": r"1\.0",
@@ -31,7 +40,7 @@ PLAIN = {
 RECIPIENTS_OWN = frozenset({"to", "delivered-to", "x-original-to", "received"})
 """Where the recipient's own address belongs, with its mark."""
 
-KINDS = ("received", "message-id", "date", "header", "name")
+KINDS = ("received", "message-id", "date", "header", "name", "form", "digest")
 """Sorts of leak; a row with several says the first."""
 
 _MIDNIGHT = re.compile(r".* 00:00:00 \+0000")
@@ -47,6 +56,11 @@ class Header:
     line: int
     name: str
     value: str
+    mail: bytes = field(default=b"", repr=False)
+    """The mail that it stands in, at this offset."""
+    offset: int = 0
+    raw: str = ""
+    """As it stands there, folds and all."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +74,16 @@ class Exit:
     """The whole From."""
     names: frozenset[str]
     """Names, domains and addresses of all others that may have had the mail: none may be told."""
+    digests: Digests
+    """What it could have hashed."""
 
     @classmethod
-    def of(cls, node: Node, topology: Topology) -> Exit:
+    def of(cls, node: Node, topology: Topology, digests: Digests) -> Exit:
         """A remailer that the chain ends at."""
         others = [other for other in topology.remailers if other != node]
         names = {name for other in others for name in (other.name, other.host)}
-        return cls(
-            node.domain, node.host, node.domain, f"Anonymous <{node.address}>", frozenset(names)
-        )
+        sender = f"Anonymous <{node.address}>"
+        return cls(node.domain, node.host, node.domain, sender, frozenset(names), digests)
 
 
 @dataclass(frozen=True)
@@ -82,15 +97,19 @@ class Trace:
 def parse(mail: bytes) -> list[Header]:
     """The header of a mail with CRLF or LF ends, as it stands there."""
     headers: list[Header] = []
-    lines = mail.replace(b"\r\n", b"\n").partition(b"\n\n")[0].split(b"\n")
-    for number, line in enumerate(lines, 1):
-        text = line.decode("latin-1")
-        if text[:1] in {" ", "\t"} and headers:
+    offset = 0
+    for number, line in enumerate(mail.splitlines(keepends=True), 1):
+        text = line.decode("latin-1").rstrip("\r\n")
+        if not text:
+            break
+        if text[0] in " \t" and headers:
             last = headers.pop()
-            headers.append(Header(last.line, last.name, last.value + text))
+            headers.append(replace(last, value=last.value + text, raw=f"{last.raw}\n{text}"))
         else:
             name, _, value = text.partition(":")
-            headers.append(Header(number, name.strip().lower(), value.strip()))
+            name, value = name.strip().lower(), value.strip()
+            headers.append(Header(number, name, value, mail, offset, text))
+        offset += len(line)
     return headers
 
 
@@ -112,10 +131,11 @@ def judge_letters(
         if header.name == "message-id"
     )
     direct = [letter for letter in letters if letter.kind == "direct"]
+    ordinary_digests = Digests.of(values(direct, canaries))
     rows = []
     for node in topology.remailers:
         last = [letter for letter in letters if letter.path[-1:] == (node.name,)]
-        exit_ = Exit.of(node, topology)
+        exit_ = Exit.of(node, topology, trail(letters, canaries, node).digests)
         traces = [t for letter in last for t in traces_of(letter, exit_, canaries, seen)]
         # As if the sender's own mail host were the exit: it has kept all that was there before it.
         ordinary = [
@@ -125,7 +145,9 @@ def judge_letters(
             if letter.sender.endswith(f"@{host.domain}")
             for trace in traces_of(
                 letter,
-                replace(exit_, greeting=f"mail.{host.domain}", host=host.host),
+                replace(
+                    exit_, greeting=f"mail.{host.domain}", host=host.host, digests=ordinary_digests
+                ),
                 canaries,
                 seen,
             )
@@ -162,6 +184,8 @@ def _controls(
             t for t in traces if any(mark in t.evidence.what for mark in marks)
         ],
         "an ordinary mail shows its sender's name": [t for t in traces if t.kind == "name"],
+        "an ordinary mail shows a digest": [t for t in traces if t.kind == "digest"],
+        "an ordinary mail shows its program's order": [t for t in traces if t.kind == "form"],
     }
     for what, found in sought.items():
         yield Control(what, bool(found), found[0].evidence.where if found else "")
@@ -174,14 +198,15 @@ def traces_of(
 
     `seen`: how often each Message-ID came out of the web.
     """
-    by = f"mail.{letter.recipient.rpartition('@')[2]}"
+    by = f"mail.{letter.home}"
     for mail in letter.delivered:
         headers = parse(mail)
         yield from _received(letter, headers, exit_, by)
+        yield from _form(letter, headers)
         for header in headers:
             if header.name == "message-id":
                 yield from _message_id(letter, header, exit_, canaries, seen)
-            elif header.name == "date" and not _MIDNIGHT.fullmatch(header.value):
+            elif header.name == "date" and not _today(header.value, headers):
                 yield _trace("date", letter, header)
             elif header.name == "from" and header.value != exit_.sender:
                 yield _trace("header", letter, header, "not the node's: ")
@@ -191,6 +216,8 @@ def traces_of(
                 yield _trace("header", letter, header, "not asked for: ")
             yield from _marks(letter, header, canaries)
             yield from _names(letter, header, exit_)
+            if header.name != "message-id":  # told as such
+                yield from _digests(letter, header, exit_)
 
 
 def _asked(letter: Letter, header: Header) -> bool:
@@ -218,16 +245,14 @@ def _message_id(
         yield _trace("message-id", letter, header, "in more than one mail: ")
     elif not re.fullmatch(rf"<[0-9a-f]{{32}}@{re.escape(exit_.domain)}>", header.value):
         yield _trace("message-id", letter, header, "not 128 bits at the node: ")
-    elif any(digest in header.value for digest in _digests(letter)):
-        yield _trace("message-id", letter, header, "made from the letter's: ")
+    elif hit := next(exit_.digests.search(header.value.encode("latin-1")), None):
+        yield _trace("message-id", letter, header, f"{hit.form} of {hit.mark}: ")
 
 
-def _digests(letter: Letter) -> Iterator[str]:
-    """What a Message-ID of the right shape could be made from, hashed, as far as it has room."""
-    texts = {letter.message_id, letter.message_id.strip("<>"), letter.sender, letter.subject}
-    for text in texts:
-        for name in ("md5", "sha1", "sha256"):
-            yield hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()[:32]
+def _digests(letter: Letter, header: Header, exit_: Exit) -> Iterator[Trace]:
+    """Digests of what the letters carry."""
+    for hit in exit_.digests.search(f"{header.name}: {header.value}".encode("latin-1")):
+        yield _trace("digest", letter, header, f"{hit.form} of {hit.mark}: ")
 
 
 def _names(letter: Letter, header: Header, exit_: Exit) -> Iterator[Trace]:
@@ -237,6 +262,36 @@ def _names(letter: Letter, header: Header, exit_: Exit) -> Iterator[Trace]:
     for name in sorted({user, domain, *exit_.names}):
         if re.search(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z0-9])", value):
             yield _trace("name", letter, header, f"tells {name}: ")
+
+
+def _today(date: str, headers: Sequence[Header]) -> bool:
+    """Whether a Date is the midnight before the recipient's host took the mail, by its own word."""
+    if not _MIDNIGHT.fullmatch(date):
+        return False
+    stamps = (h.value.rpartition(";")[2] for h in headers if h.name == "received")
+    try:
+        told, taken = parsedate_to_datetime(date), parsedate_to_datetime(next(stamps, ""))
+        return told.date() in {taken.date(), (taken - PASSING).date()}
+    except (ValueError, TypeError):
+        return False  # the mail is odd in other ways, too
+
+
+def _form(letter: Letter, headers: Sequence[Header]) -> Iterator[Trace]:
+    """Order, spelling and blanks: in what the reader doesn't see there is room for a log."""
+    own = [header for header in headers if header.name not in HOSTS_OWN]
+    for place, name in enumerate(SPELLED):
+        if place >= len(own) or not own[place].raw.startswith(f"{name}:"):
+            yield _trace(
+                "form", letter, own[min(place, len(own) - 1)], f"not {name} as no. {place + 1}: "
+            )
+            return
+    asked = {"Subject", *(name for name, _ in letter.headers)}
+    for header in own:
+        name = header.raw.partition(":")[0]
+        if header.name in {one.lower() for one in asked} and name not in asked:
+            yield _trace("form", letter, header, f"spelled {name}: ")
+        elif header.raw != f"{name}: {header.value}":
+            yield _trace("form", letter, header, "blanks or folds of its own: ")
 
 
 def _received(letter: Letter, headers: Sequence[Header], exit_: Exit, by: str) -> Iterator[Trace]:
@@ -270,4 +325,5 @@ def _marks(letter: Letter, header: Header, canaries: Canaries) -> Iterator[Trace
 
 def _trace(kind: str, letter: Letter, header: Header, why: str = "") -> Trace:
     where = f"letter {letter.number} as delivered, line {header.line}"
-    return Trace(kind, Evidence(where, f"{why}{header.name}: {excerpt(header.value)}"))
+    what = f"{why}{header.name}: {excerpt(header.value)}"
+    return Trace(kind, Evidence(where, what, Context(around(header.mail, header.offset))))

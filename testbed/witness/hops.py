@@ -19,6 +19,7 @@ from docker.errors import NotFound
 from testbed.run import Run
 from testbed.topology import MailHost, Node, Topology
 from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.web import Web
 from testbed.witness.files import MAIL_LOG
 from testbed.witness.inside import TROUBLE, excerpt, reason, some
 
@@ -52,17 +53,20 @@ class Log:
 
 def findings(run: Run) -> list[Finding]:
     """A row a link."""
-    topology = run.web.topology
-    names = [node.name for node in topology.remailers]
-    names += [host.name for host in topology.mailhosts]
+    return judge_logs(run.web.topology, read(run.web))
+
+
+def read(web: Web) -> dict[str, Log]:
+    """The logs of all nodes' containers and of the ordinary mail hosts."""
+    names = [node.name for node in web.topology.remailers]
+    names += [host.name for host in web.topology.mailhosts]
     with ThreadPoolExecutor(4) as pool:
-        logs = dict(zip(names, pool.map(lambda name: _read(run, name), names), strict=True))
-    return judge_logs(topology, logs)
+        return dict(zip(names, pool.map(lambda name: _read(web, name), names), strict=True))
 
 
-def _read(run: Run, name: str) -> Log:
+def _read(web: Web, name: str) -> Log:
     try:
-        packed, _ = run.web.container(name).get_archive(MAIL_LOG)
+        packed, _ = web.container(name).get_archive(MAIL_LOG)
         with tarfile.open(fileobj=io.BytesIO(b"".join(packed))) as tar:
             stream = tar.extractfile(tar.next() or "")
             text = stream.read().decode("utf-8", "replace") if stream else ""

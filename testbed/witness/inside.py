@@ -1,4 +1,4 @@
-"""The agent in the witness container, asked from here: one call for all nodes, an answer for each.
+"""What all witnesses share: the agent asked for all nodes, an answer for each; rows and evidence.
 
 A witness that cannot see is no error: whatever goes wrong becomes that node's answer `why`, and its
 row inconclusive.
@@ -6,37 +6,26 @@ row inconclusive.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import socket
-import threading
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from docker.errors import APIError
-from docker.utils.socket import STDERR, frames_iter
 from requests.exceptions import RequestException
 
+from testbed import agent
+from testbed.agent import Answer
 from testbed.engine import explain
 from testbed.errors import TestbedError
+from testbed.hexdump import dump
 from testbed.run import Run
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.traffic import Letter, values
+from testbed.verdict import Context, Control, Evidence, Finding, judge
+from testbed.wire.canary import Canaries
 
-WITNESS = "witness"
-"""The service that the agent runs in."""
-
-FOLDER = "/opt/witness"
-"""Where the image has the agent."""
-
-SPOOL = "/var/lib/remailer/spool"
-KEYS = "/var/lib/remailer/keys"
-"""Where a node has its volumes."""
-
-DATABASE = "spool.db"
-"""The database's file in the spool's folder."""
-
-PATIENCE = 20.0
-"""Seconds that a job may take, besides the time that it was given itself."""
+REST_WITHIN = 8.0
+"""Seconds in which a node has to come to rest: conversations end 2 s after their last mail."""
 
 MOST_TOLD = 20
 """Pieces of evidence of one row that are told; the rest is counted."""
@@ -44,60 +33,48 @@ MOST_TOLD = 20
 TROUBLE = (APIError, RequestException, TestbedError, ValueError, KeyError)
 """What asking may raise: Docker or the agent is gone, or has said something else."""
 
-Answer = dict[str, Any]
 
+def ask(
+    run: Run,
+    job: str,
+    services: Sequence[str],
+    *,
+    signals: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+    **task: Any,
+) -> dict[str, Answer]:
+    """Give the agent a job; an answer for every service, `{"why": ...}` where there is none.
 
-def ask(run: Run, job: str, services: Sequence[str], **task: Any) -> dict[str, Answer]:
-    """Give the agent a job; an answer for every service, `{"why": ...}` where there is none."""
+    `signals`: what is called when it tells that word, or has ended without.
+    """
     answers: dict[str, Answer] = {}
     why = "the witness died before it told"
     try:
-        for told in stream(run, job, services, **task):
+        for told in agent.stream(run.web, job, services, **task):
             if "node" in told:
                 answers[told["node"]] = told
+            for word in signals.keys() & told.keys():
+                signals[word]()
     except TROUBLE as error:
         why = reason(error)
+    finally:
+        for signal in signals.values():
+            signal()
     return {name: answers.get(name) or {"why": why} for name in services}
 
 
-def stream(run: Run, job: str, services: Sequence[str], **task: Any) -> Iterator[Answer]:
-    """Give the agent a job and yield what it says as it comes. Raises TROUBLE."""
-    docker = run.web.docker.api
-    pids, gone = {}, []
-    for name in services:
-        state = run.web.container(name).attrs["State"]
-        if state["Running"]:
-            pids[name] = state["Pid"]
-        else:
-            gone.append({"node": name, "why": f"{name} does not run ({state['Status']})"})
-    yield from gone
-    argv = ["python3", "-m", "testbed.witness.agent", job, json.dumps({"nodes": pids, **task})]
-    made = docker.exec_create(run.web.container(WITNESS).id, argv, workdir=FOLDER)["Id"]
-    connection = docker.exec_start(made, socket=True)
-    # Docker does not end the stream when the container dies meanwhile.
-    patience = threading.Timer(PATIENCE + task.get("within", 0), _hang_up, [connection])
-    patience.start()
-    said, rest, told = b"", b"", {}
-    try:
-        for kind, data in frames_iter(connection, tty=False):  # type: ignore[no-untyped-call]
-            if kind == STDERR:
-                said += data
-                continue
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                told = json.loads(line)
-                yield told
-    finally:
-        patience.cancel()
-        connection.close()
-    if "done" not in told:
-        words = said.decode(errors="replace").strip().splitlines()
-        raise TestbedError(f"the witness died: {words[-1] if words else 'without a word'}")
-
-
-def _hang_up(connection: Any) -> None:
-    with contextlib.suppress(OSError):
-        getattr(connection, "_sock", connection).shutdown(socket.SHUT_RDWR)
+def sought(run: Run, letters: Sequence[Letter]) -> dict[str, Any]:
+    """What the agent is to look for at each node, as `agent/sought.py` reads it of a task."""
+    return {
+        "prefix": run.canaries.prefix,
+        "token": Canaries.new(random.SystemRandom()).prefix,
+        "carried": {
+            node.name: {
+                "values": values((x for x in letters if node.name in x.path), run.canaries),
+                "names": node.names,
+            }
+            for node in run.web.topology.remailers
+        },
+    }
 
 
 def reason(error: Exception) -> str:
@@ -115,6 +92,13 @@ def unseen(claim: str, node: str, why: str) -> Finding:
         looked_at="nothing",
         controls=[Control("the witness sees the node", False, why)],
     )
+
+
+def marked(where: str, hit: Answer, process: str = "") -> Evidence:
+    """A mark that the agent told of, as `Hit.told` gives it, with the bytes around it."""
+    around = dump(hit["excerpt"].encode("latin-1"), hit["start"])
+    what = f"{hit['mark']} ({hit['form']}): {excerpt(hit['excerpt'])}"
+    return Evidence(where, what, Context(around, process))
 
 
 def some(evidence: Sequence[Evidence]) -> list[Evidence]:

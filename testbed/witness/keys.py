@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from testbed.agent import Answer
+from testbed.contract import KEYS
 from testbed.run import Run
 from testbed.verdict import Control, Evidence, Finding, judge
-from testbed.witness.inside import KEYS, Answer, ask, some, unseen
+from testbed.witness.inside import ask, some, unseen
 
 
 def findings(run: Run) -> list[Finding]:

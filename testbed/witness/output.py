@@ -11,14 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from testbed.hexdump import dump
 from testbed.run import Run
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Context, Control, Evidence, Finding, judge
 from testbed.witness.inside import TROUBLE, excerpt, reason, some, unseen
 
 READABLE = frozenset({"json-file", "local", "journald"})
 """Log drivers that keep what they are given and can be read back."""
 
-_TIMED_OUT = re.compile(r"Health check exceeded timeout \([0-9.a-z]+\)")
+TIMED_OUT = re.compile(r"Health check exceeded timeout \([0-9.a-z]+\)")
 """Docker's own words where a machine is too busy to ask in time; the node's would follow them."""
 
 
@@ -103,7 +104,8 @@ def _lines(node: str, lines: Sequence[Line], ready: Sequence[Line]) -> Iterator[
     for line in lines:
         where = f"docker log, line {line.number}, byte {line.offset}"
         if line.text != ready_line(node):
-            yield Evidence(where, excerpt(line.text.decode("latin-1")) or "an empty line")
+            what = excerpt(line.text.decode("latin-1")) or "an empty line"
+            yield Evidence(where, what, Context(dump(line.text, line.offset)))
         elif line in ready[1:]:
             yield Evidence(where, f"said again: {line.text.decode()}")
 
@@ -111,5 +113,6 @@ def _lines(node: str, lines: Sequence[Line], ready: Sequence[Line]) -> Iterator[
 def _checks(checks: list[dict[str, Any]]) -> Iterator[Evidence]:
     for check in checks:
         said = str(check.get("Output", ""))
-        if said and not _TIMED_OUT.fullmatch(said):
-            yield Evidence(f"docker's record of the health check, {check['Start']}", excerpt(said))
+        if said and not TIMED_OUT.fullmatch(said):
+            where = f"docker's record of the health check, {check['Start']}"
+            yield Evidence(where, excerpt(said), Context(dump(said.encode())))

@@ -1,18 +1,20 @@
-"""Claim `spool-sealed`: a spool seized in the middle of a load shows nothing of any mail.
+"""The spools, for two claims; `spool-sealed`: seized in the middle of a load one shows no mail.
 
 The copies are taken, searched and deleted in the witness container; only what was found leaves it.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from threading import Event
 
+from testbed.agent import Answer
+from testbed.contract import DATABASE, KEYS, SPOOL
 from testbed.run import Run
 from testbed.verdict import Control, Evidence, Finding, judge
-from testbed.wire.canary import Canaries
-from testbed.witness.inside import DATABASE, SPOOL, Answer, ask, excerpt, some, unseen
+from testbed.witness import forgets
+from testbed.witness.inside import REST_WITHIN, ask, excerpt, marked, some, sought, unseen
+from testbed.witness.moments import Moment
 
 CATCH_WITHIN = 30.0
 """Seconds in which every node is to be caught with mail of this run in its spool."""
@@ -22,6 +24,11 @@ COPIES = 3
 APART, SPREAD = 0.5, 4.0
 """Least seconds between two copies; when all nodes were caught, how long more copies are taken."""
 
+SECRET = f"{KEYS}/secret"
+"""From which all of a spool's keys are derived."""
+
+UNREAD = "it was not read"
+
 WORDS = (
     "remailer.test", "sender.test", "recipient.test", "-----BEGIN PGP", "Anon-To", "Subject:",
     "Received:", "Message-ID:",
@@ -29,32 +36,52 @@ WORDS = (
 """Texts that every mail of this web has some of, and no sealed spool may show."""
 
 
-@dataclass(frozen=True)
-class Seized:
-    """What the agent told of each node's seized spool."""
+class Spools:
+    """Reads the spools for two claims: seized in the middle of the load, and at rest around it."""
 
-    answers: dict[str, Answer]
+    def __init__(self, run: Run) -> None:
+        """Nothing is read yet."""
+        self.run = run
+        self.nodes = [node.name for node in run.web.topology.remailers]
+        self.seized: dict[str, Answer] = {}
+        self.watching = Event()
+        """Set when the spools have been looked at before the load, which may begin then."""
+        self.taken = Event()
+        """Set when they are seized: from then on other mail may come to lie in them."""
+        self.seen: dict[Moment, dict[str, Answer]] = {}
 
+    def look(self, moment: Moment) -> None:
+        """Seize while mail lies in the spools that wasn't there when this was called; else at rest.
 
-def seize(run: Run) -> Seized:
-    """Seize each node's spool while mail lies in it that was not there when this was called.
+        Nothing but the load may write mail during a load, until `taken` is set.
+        """
+        if moment is Moment.DURING:
+            self.seized = self._seize()
+        else:
+            self.seen[moment] = ask(
+                self.run, "forget", self.nodes, folder=SPOOL, database=DATABASE,
+                secret=SECRET, within=REST_WITHIN,
+            )  # fmt: skip
 
-    Blocks: call it in a thread when the load begins, and let nothing but the load write mail.
-    """
-    nodes = [node.name for node in run.web.topology.remailers]
-    token = Canaries.new(random.SystemRandom()).prefix
-    return Seized(
-        ask(
-            run, "seize", nodes, folder=SPOOL, database=DATABASE, within=CATCH_WITHIN,
-            copies=COPIES, apart=APART, spread=SPREAD,
-            prefix=run.canaries.prefix, words=WORDS, token=token,
-        )
-    )  # fmt: skip
+    def ended(self, _: object) -> None:
+        """Nobody is to wait for a look that has ended, whatever ended it."""
+        self.watching.set()
+        self.taken.set()
 
+    def _seize(self) -> dict[str, Answer]:
+        run = self.run
+        return ask(
+            run, "seize", self.nodes,
+            signals={"watching": self.watching.set, "taken": self.taken.set},
+            folder=SPOOL, database=DATABASE, within=CATCH_WITHIN,
+            copies=COPIES, apart=APART, spread=SPREAD, words=WORDS, secret=SECRET,
+            **sought(run, run.letters),
+        )  # fmt: skip
 
-def findings(run: Run, seized: Seized) -> list[Finding]:
-    """A row a node."""
-    return [row(node.name, seized.answers[node.name]) for node in run.web.topology.remailers]
+    def findings(self) -> list[Finding]:
+        """Two rows a node."""
+        sealed = [row(node, self.seized.get(node, {"why": UNREAD})) for node in self.nodes]
+        return sealed + forgets.findings(self.nodes, self.seized, self.seen, self.run.letters)
 
 
 def row(node: str, answer: Answer) -> Finding:
@@ -83,7 +110,6 @@ def row(node: str, answer: Answer) -> Finding:
 
 def _evidence(answer: Answer) -> Iterator[Evidence]:
     for hit in answer["hits"]:
-        where = f"{SPOOL}/{hit['file']}, byte {hit['offset']}"
-        yield Evidence(where, f"{hit['mark']} ({hit['form']}): {excerpt(hit['excerpt'])}")
+        yield marked(f"{SPOOL}/{hit['file']}, byte {hit['offset']}", hit)
     for what in answer["strange"]:
         yield Evidence(f"{SPOOL}/{DATABASE}", excerpt(what))

@@ -15,14 +15,16 @@ pytestmark = pytest.mark.web
 
 MEASURED = {
     "up", "hop_1993", "hop_postfix", "capacity_tls", "capacity_clear", "processor_1993",
-    "processor_postfix", "memory", "peel_curve25519_gpg", "peel_curve25519_client",
+    "processor_postfix", "memory", "witnesses", "peel_curve25519_gpg", "peel_curve25519_client",
     "peel_rsa3072_gpg", "peel_rsa3072_client", "peel_own_client",
+    "cells", "cells_cover", "cells_mail", "idle", "idle_mesh", "goodput", "latency_p50",
+    "latency_p95",
 }  # fmt: skip
 
 
 def test_everything_is_measured_and_nothing_stays(docker_client: DockerClient) -> None:
     name = f"pytest-bench-{os.getpid()}"
-    plan = Plan(pairs=1, mails=40, layers=8)
+    plan = Plan(pairs=1, mails=40, layers=8, cells=400, idle=1.0, rides=4)
     found = bench(docker_client, compose.ROOT / ".cache", name, plan, 1, Progress())
     told = found.as_dict()
     assert told["comparisons"].keys() == MEASURED

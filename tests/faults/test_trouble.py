@@ -94,7 +94,8 @@ def traces(container: Container) -> tuple[object, ...]:
     )
     names = {line for line in listing.output.splitlines() if not line.startswith(b"spool.db")}
     names.discard(b"filler")
-    return container.logs(), container.diff(), container.attrs["State"]["StartedAt"], names
+    changes = sorted(change["Path"] for change in container.diff() or ())
+    return container.logs(), changes, container.attrs["State"]["StartedAt"], names
 
 
 def troubles(web: Web, node: Node) -> str:

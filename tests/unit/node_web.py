@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import random
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -52,11 +55,16 @@ def directory(*peers: Peer) -> Directory:
     return Directory(remailers=peers)
 
 
+_PORTS = itertools.cycle(random.sample(range(10_000, 32_000), 22_000))
+
+
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A free port, and one that the kernel gives to nobody who doesn't ask for it by number."""
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 class Dns(asyncio.DatagramProtocol):

@@ -7,16 +7,27 @@ from datetime import UTC, datetime
 from itertools import cycle
 
 from testbed.claims import CLAIMS, Claim, Expected
+from testbed.hexdump import dump
 from testbed.report.record import Capture, Mail, Record, Timing, Traffic, subjects
 from testbed.topology import Link, Topology
-from testbed.verdict import Control, Evidence, Finding, Status, judge
+from testbed.verdict import Context, Control, Evidence, Finding, Status, judge
 
 NASTY = "Subject: <script>alert('x')</script>\r\n]]> & \x00\x1b[31m\u202e café"
 """What an evil mail might put in front of whoever reads the report."""
 
+CONTEXT = Context(
+    dump(NASTY.encode(), 96), f"python3 -m remailer run {NASTY} (pid 61)", f"frame 7: {NASTY}"
+)
+"""What stood around it."""
+
 _CLEAR = {
     "silent-root": "added",
     "headers": "received: from alpha.remailer.test (localhost [127.0.0.1])",
+    "silent-writes": "made, written and deleted: /var/log/mail.log",
+    "silent-calls": "openat(/var/log/mail.log, O_APPEND)",
+    "no-growth": "/var/log/mail.log: 4,211 bytes before, 9,310 after",
+    "dns-late": "look-up of 241.0.193.10.in-addr.arpa type 12: no mail for it within 2 s",
+    "smtp-talk": "250 2.0.0 Ok: queued as AD31EEEDAC",
     "log-hops": "postfix/smtp[61]: AD31EEEDAC: to=<remailer@bravo.remailer.test>",
     "link-encrypted": "MAIL FROM:<remailer@alpha.remailer.test>",
     "link-canary": "7Gx2mQ9vRk4 (body, as sent)",
@@ -91,7 +102,7 @@ def _finding(
     if fails:
         evidence = [Evidence(f"frame {frame + n}", _CLEAR[claim.id]) for n in range(3)]
     if leaks:
-        evidence.append(Evidence("/var/lib/remailer/spool/seen.log:0", NASTY))
+        evidence.append(Evidence("/var/lib/remailer/spool/seen.log:0", NASTY, CONTEXT))
     return judge(
         claim.id,
         subject,

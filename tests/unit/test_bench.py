@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from testbed.bench import cost
+from remailer.link.geometry import DATA
+from testbed.bench import cost, paced
 from testbed.bench.compare import Aim, Comparison
 from testbed.bench.cost import Cost
 from testbed.bench.record import Bench, to_json
@@ -79,6 +80,23 @@ def test_the_loops_time_is_split_by_what_cover_traffic_takes() -> None:
     found = cost.split(before, between, after, mails=1000)
     assert found.parts == pytest.approx({"in": 0.5, "peel": 1.2, "spool": 0.4, "out": 0.3})
     assert found.total == pytest.approx(2.4)
+
+
+def test_goodput_is_measured_from_arrival_to_arrival_of_as_many_mails_as_are_under_way() -> None:
+    ends = [9.0, 9.5, 9.9, 10.0, 11.0, 12.0, 13.0, 14.0, 14.1, 14.2, 14.3, 22.0]
+    found = paced.goodput([(DATA * 9, 0.0, at) for at in ends], cells=10)
+    assert found.pairs == ((DATA * 9, DATA * 10), (DATA * 4.5, DATA * 10))
+    assert found.ratio == pytest.approx(0.675)
+
+
+def test_latency_is_told_in_ticks_a_link() -> None:
+    rides = [[(1, 5.0, 5.0 + ticks / 10) for ticks in (6, 9, 12)]] * 2
+    middle, late = paced.latency(rides, cells=10)
+    assert (middle.id, late.id) == ("latency_p50", "latency_p95")
+    assert middle.ratios == pytest.approx((3, 3))
+    assert late.ratio == pytest.approx(11.7 / 3)
+    assert middle.reached
+    assert middle.pairs[0][1] == paced.LINKS
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,10 +15,10 @@ from wire_rows import BRIDGE, Sample, hello, record
 from testbed.topology import LINK_PORT, PROBE_PORT, Link
 from testbed.verdict import Control, Evidence, Finding, Status
 from testbed.wire import links
+from testbed.wire.asked import ASKED
 from testbed.wire.capture import CaptureFile
 from testbed.wire.packets import (
     CLIENT_HELLO,
-    FIELDS,
     SERVER_HELLO,
     SYN,
     Bytes,
@@ -415,7 +416,7 @@ def test_records_are_records(parts: list[tuple[int, int]]) -> None:
 
 def test_rows_of_tshark() -> None:
     """A client's hello as tshark 4.4 prints it, and an ICMP error that quotes a packet."""
-    said = dict.fromkeys(FIELDS, "")
+    said = dict.fromkeys(ASKED, "")
     ends = {
         "ip.src": "10.0.0.1",
         "ip.dst": "10.0.0.2",
@@ -448,3 +449,22 @@ def test_rows_of_tshark() -> None:
     assert (icmp.protocol, icmp.source, icmp.icmp_type, icmp.target_port) == (
         "icmp", "10.0.0.2", 3, 0,
     )  # fmt: skip
+
+
+def test_a_digest_on_the_link_is_found_and_so_is_the_one_in_an_ordinary_mail() -> None:
+    sample = Sample()
+    seen = look(sample)["link-canary", "alpha>bravo"].controls
+    assert [c.found for c in seen if "digest" in c.sought] == [True]
+    mark = sample.canaries.mark(sample.letters[0].number, "s")
+    digest = hashlib.sha256(f"alpha:{mark}".encode()).hexdigest().encode()
+    sample.tape.tcp(sample.alpha.host, sample.bravo.host, LINK_PORT, [digest])
+    found = look(sample)["link-canary", "alpha>bravo"]
+    assert found.status is Status.FAIL
+    assert found.evidence[0].what.startswith(f"{mark} (sha256 with alpha, hex): ")
+    assert found.evidence[0].context.packet.endswith("to bravo port 2525, 64 bytes")
+
+
+def test_without_a_digest_in_an_ordinary_mail_the_row_is_open() -> None:
+    sample = Sample()
+    sample.letters = sample.letters[:-1]
+    assert look(sample)["link-canary", "alpha>bravo"].status is Status.INCONCLUSIVE

@@ -71,7 +71,9 @@ class Web:
 
     async def start(self) -> None:
         self.dns = await Dns({("recipient.test", "A"): ("127.0.0.1",)}).start()
-        self.host = await asyncio.start_server(self._receive, "127.0.0.1", self.exit_port)
+        self.host = await asyncio.start_server(
+            self._receive, "127.0.0.1", self.exit_port, limit=1 << 22
+        )
 
     async def _receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 host\r\n")
@@ -98,7 +100,8 @@ class Web:
         self.nodes[name] = node
         assert node.stdout
         async with asyncio.timeout(20):
-            assert await node.stdout.readline() == f"remailer {name}: ready\n".encode()
+            ready = await node.stdout.readline()
+            assert ready == f"remailer {name}: ready\n".encode(), await node.communicate()
         return node
 
     async def end(self, name: str, number: signal.Signals = signal.SIGTERM) -> tuple[int, bytes]:
@@ -309,3 +312,17 @@ def test_init_makes_private_files_once(made: Path, tmp_path: Path) -> None:
 def test_transfer_id_is_the_headers_message_id() -> None:
     assert transfer_id(b"A: b\r\nmessage-ID: <x@y>\r\n\r\nbody") == b"<x@y>"
     assert transfer_id(b"A: b\r\n\r\nMessage-ID: <x@y>\r\n") is None
+
+
+async def test_mail_leaves_a_timed_pool_also_after_a_kill(web: Web) -> None:
+    await web.run("alpha", "timed:600,0,100")
+    for text in (b"one\r\n", b"two\r\n"):
+        await web.forward("alpha", text)
+    await asyncio.sleep(1)
+    assert web.got.empty()
+    await web.end("alpha", signal.SIGKILL)
+    await web.run("alpha", "timed:1,0,50")
+    assert {mail.rpartition(b"\r\n\r\n")[2] for mail in await web.receive(2)} == {
+        b"one\r\n",
+        b"two\r\n",
+    }

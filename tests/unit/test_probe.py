@@ -37,7 +37,7 @@ from testbed.wire.probe_verdict import STRANGERS, findings
 
 NET = f"127.{20 + os.getpid() % 200}.{os.getpid() // 200 % 250}"
 """Loopback addresses of this process: tests that run side by side do not meet."""
-TLS = Topology(net=NET, nodes=2)
+TLS = Topology(net=NET, nodes=2, link=Link.TLS)
 SMTP = Topology(net=NET, nodes=2, link=Link.SMTP)
 
 

@@ -12,17 +12,22 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from sample import NASTY, answers, record, unanswered
+from sample import CONTEXT, NASTY, answers, record, unanswered
+from test_attack_matrix import ALL as MATRIX
 
-from testbed.claims import CLAIMS
+from testbed.claims import BY_ID, CLAIMS, Expected, Group
 from testbed.errors import TestbedError
 from testbed.report import claims_page, files, junit, page, picture, terminal, text
 from testbed.report.escape import printable
 from testbed.report.progress import Progress
 from testbed.report.record import Record, Row, from_json, to_json
 from testbed.topology import Link, Topology
-from testbed.verdict import Evidence, Finding, Status
+from testbed.verdict import Control, Evidence, Finding, Status
 
+ALL = len(CLAIMS)
+AT_TLS = [claim.id for claim in CLAIMS if claim.expected(Link.TLS) is Expected.HOLDS]
+AT_CELLS = [claim.id for claim in CLAIMS if claim.expected(Link.CELLS) is Expected.HOLDS]
+AT_SMTP = {claim.id for claim in CLAIMS if Link.SMTP in claim.fails_at}
 DOCS = Path(__file__).parents[2] / "docs"
 
 HOLDS = record()
@@ -40,6 +45,11 @@ def printed(run: Record, width: int) -> str:
     shown = console.file
     assert isinstance(shown, io.StringIO)
     return shown.getvalue()
+
+
+def junit_details(run: Record) -> str:
+    root = ET.fromstring(junit.xml(run))
+    return "\n".join(failure.text or "" for failure in root.iter("failure"))
 
 
 class Page(HTMLParser):
@@ -87,7 +97,7 @@ def test_exit_statuses() -> None:
 
 def test_the_clear_stage_fails_exactly_where_the_table_says_so() -> None:
     failed = {claim for claim, status in answers(CLEAR).items() if status is Status.FAIL}
-    assert failed == {claim.id for claim in CLAIMS if Link.SMTP in claim.fails_at}
+    assert failed == AT_SMTP
     assert CLEAR.as_expected
     assert HOLDS.as_expected
     assert not LEAKY.as_expected
@@ -104,7 +114,7 @@ def test_a_link_that_holds_where_it_should_fail_is_not_as_expected() -> None:
     assert not replace(CLEAR, findings=sealed).as_expected
 
 
-@pytest.mark.parametrize("claim", [claim.id for claim in CLAIMS])
+@pytest.mark.parametrize("claim", AT_CELLS)
 def test_what_no_witness_answered_is_inconclusive(claim: str) -> None:
     run = unanswered(claim)
     assert answers(run)[claim] is Status.INCONCLUSIVE
@@ -123,10 +133,21 @@ def test_bytes_that_are_no_text_survive_every_form(tmp_path: Path) -> None:
     assert "/tmp/\\udcff\\x00\\n" in printed(run, 100)
 
 
+def test_the_report_and_the_matrix_link_to_each_other_when_they_lie_beside(tmp_path: Path) -> None:
+    files.write(HOLDS, tmp_path)
+    assert "matrix.html" not in (tmp_path / "report.html").read_text()
+    files.write_matrix(MATRIX, tmp_path)
+    files.write(HOLDS, tmp_path)
+    assert 'href="matrix.html"' in (tmp_path / "report.html").read_text()
+    assert 'href="report.html"' in (tmp_path / "matrix.html").read_text()
+    files.write_matrix(MATRIX, tmp_path / "alone")
+    assert "report.html" not in (tmp_path / "alone" / "matrix.html").read_text()
+
+
 def test_a_run_without_any_finding_is_inconclusive() -> None:
     run = Record.of(Topology(), started=HOLDS.started, seed=1, versions={}, findings=[])
     assert run.status == 2
-    assert set(answers(run).values()) == {Status.INCONCLUSIVE}
+    assert set(answers(run).values()) == {Status.INCONCLUSIVE, Status.NOT_APPLICABLE}
     assert "INCONCLUSIVE" in printed(run, 80)
     assert "No mail was sent" in page.html(run)
 
@@ -162,6 +183,9 @@ def test_each_claim_is_one_line_of_the_table(run: Record, width: int) -> None:
         whole = [line for line in lines if line.startswith(f" {sign} {row.claim.id} ")]
         table = whole[0]
         assert row.claim.short in table
+        if row.status is Status.NOT_APPLICABLE:
+            assert table.rstrip().endswith("= –")
+            continue
         assert f"{row.count(Status.PASS)}/{row.total} {row.claim.per}s" in table
         assert table.rstrip().endswith(f"{'=' if row.as_expected else '≠'} {row.expected}")
 
@@ -172,6 +196,32 @@ def test_what_fails_is_named_with_its_kind_and_where_it_was_found() -> None:
     assert line.split()[:4] == ["✗", "bravo", "volume", "/var/lib/remailer/spool/seen.log:0"]
     assert "\x1b" not in shown
     assert "\u202e" not in shown
+
+
+def test_every_view_shows_what_stood_around_the_evidence() -> None:
+    views = (printed(LEAKY, 200), Page(page.html(LEAKY)).text, junit_details(LEAKY), to_json(LEAKY))
+    for view in views:
+        assert "(pid 61)" in view
+        assert "frame 7: " in view
+        for line in CONTEXT.dump[:3]:
+            assert line in view
+        assert "\x1b" not in view
+
+
+def test_a_failure_says_what_usually_causes_it_and_a_pass_does_not() -> None:
+    volume = text.causes(BY_ID["silent-volume"])
+    shown = " ".join(printed(LEAKY, 80).split())
+    assert f"causes {volume}" in shown
+    assert volume in junit_details(LEAKY)
+    assert "causes" not in printed(HOLDS, 80)
+    assert all(text.causes(claim) in Page(page.html(HOLDS)).text for claim in CLAIMS)
+
+
+def test_the_table_has_what_is_about_the_same_thing_together() -> None:
+    shown = [line.strip() for line in printed(HOLDS, 100).splitlines()]
+    assert [line for line in shown if line in set(Group)] == list(Group)
+    first = shown.index(Group.LINKS)
+    assert all(shown[first + n].startswith(("✓ link-", "– link-")) for n in range(1, 8))
 
 
 def test_each_failure_is_one_line_however_long_the_evidence() -> None:
@@ -187,17 +237,31 @@ def test_each_failure_is_one_line_however_long_the_evidence() -> None:
     assert all(line.endswith("…") for line in lines[start + 1 : start + 4])
 
 
+def test_what_could_not_be_looked_at_says_why() -> None:
+    control = Control("the witness sees the node", False, "alpha does not run (exited)")
+    finding = Finding("headers", "alpha", Status.INCONCLUSIVE, "nothing", (control,))
+    assert text.why_open(finding).endswith("sees the node (alpha does not run (exited))")
+
+
 def test_what_is_open_says_why_and_what_to_do() -> None:
     shown = " ".join(printed(OPEN, 80).split())
     assert "? alpha open the control was not found: the node's own mail" in shown
-    assert "to do look whether the sniffer could see anything at all" in shown
+    assert "to do look whether the witness (the sniffer) could see anything at all" in shown
 
 
 @pytest.mark.parametrize(
     ("run", "last"),
     [
-        (HOLDS, "✓ HOLDS: 19 of 19 claims hold at link stage tls, as expected (exit status 0)"),
-        (CLEAR, "✗ FAILS: 5 of 19 claims fail at link stage smtp, as expected (exit status 1)"),
+        (
+            HOLDS,
+            f"✓ HOLDS: {len(AT_TLS)} of {ALL} claims hold at link stage tls, as expected "
+            "(exit status 0)",
+        ),
+        (
+            CLEAR,
+            f"✗ FAILS: {len(AT_SMTP)} of {ALL} claims fail at link stage smtp, as expected "
+            "(exit status 1)",
+        ),
         (LEAKY, "not as expected: silent-volume, contacts, link-port (exit status 1)"),
         (OPEN, "but this could not be judged: contacts (exit status 2)"),
     ],
@@ -358,9 +422,9 @@ def test_what_does_not_apply_is_skipped_and_does_not_fail() -> None:
     )
     run = replace(HOLDS, findings=findings)
     assert run.status == 0
-    assert len(ET.fromstring(junit.xml(run)).findall(".//skipped")) == 5
+    assert len(ET.fromstring(junit.xml(run)).findall(".//skipped")) == 5 + 20
     assert "not applicable" in page.html(run)
-    assert "HOLDS: 18 of 19" in printed(run, 100)
+    assert f"HOLDS: {len(AT_TLS) - 1} of {ALL}" in printed(run, 100)
 
 
 def test_files_are_written_whole_and_read_again(tmp_path: Path) -> None:

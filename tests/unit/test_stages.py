@@ -18,14 +18,15 @@ HOLDS, FAILS, NOT = Expected.HOLDS, Expected.FAILS, Expected.NOT_CLAIMED
 @pytest.mark.parametrize(
     ("claim", "expected"),
     [
-        ("delivered", (HOLDS, HOLDS, HOLDS, HOLDS, HOLDS)),
-        ("log-hops", (FAILS, FAILS, HOLDS, HOLDS, HOLDS)),
-        ("headers", (FAILS, HOLDS, HOLDS, HOLDS, HOLDS)),
-        ("silent-root", (FAILS, FAILS, HOLDS, HOLDS, FAILS)),
-        ("durable", (NOT, NOT, HOLDS, HOLDS, NOT)),
-        ("link-canary", (FAILS, FAILS, FAILS, HOLDS, HOLDS)),
-        ("link-port", (NOT, NOT, HOLDS, HOLDS, HOLDS)),
-        ("link-pinned", (NOT, FAILS, FAILS, HOLDS, HOLDS)),
+        ("delivered", (HOLDS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS)),
+        ("log-hops", (FAILS, FAILS, HOLDS, HOLDS, HOLDS, HOLDS)),
+        ("headers", (FAILS, HOLDS, HOLDS, HOLDS, HOLDS, HOLDS)),
+        ("silent-root", (FAILS, FAILS, HOLDS, HOLDS, HOLDS, FAILS)),
+        ("durable", (NOT, NOT, HOLDS, HOLDS, HOLDS, NOT)),
+        ("link-canary", (FAILS, FAILS, FAILS, HOLDS, HOLDS, HOLDS)),
+        ("link-port", (NOT, NOT, HOLDS, HOLDS, HOLDS, HOLDS)),
+        ("link-cells", (NOT, NOT, NOT, NOT, HOLDS, NOT)),
+        ("link-pinned", (NOT, FAILS, FAILS, HOLDS, HOLDS, HOLDS)),
     ],
 )
 def test_what_each_stage_promises(claim: str, expected: tuple[Expected, ...]) -> None:
@@ -34,7 +35,7 @@ def test_what_each_stage_promises(claim: str, expected: tuple[Expected, ...]) ->
 
 
 def test_stages_stand_in_the_ladders_order() -> None:
-    assert list(Link) == ["port25", "direct25", "smtp", "tls"]
+    assert list(Link) == ["port25", "direct25", "smtp", "tls", "cells"]
 
 
 @pytest.mark.parametrize("link", [Link.PORT25, Link.DIRECT25])

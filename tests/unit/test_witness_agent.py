@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import signal
@@ -14,6 +15,7 @@ import pytest
 from testbed.wire.canary import Canaries
 from testbed.witness.agent import dev, keys, log, look, walk
 from testbed.witness.agent.mounts import Mount, parse
+from testbed.witness.agent.sought import Sought
 
 ME = os.getpid()
 RUN = Canaries.new(random.Random(1))
@@ -64,7 +66,7 @@ def searched(folder: Path) -> dict[str, walk.Entry]:
     mount = Mount("", "/", str(folder), True, "ext4")
     entries = list(walk.walk(ME, mount, frozenset({str(folder / "below")})))
     for entry in entries:
-        walk.search(ME, entry, [RUN])
+        walk.search(ME, entry, RUN)
     return {entry.path.removeprefix(f"{folder}/"): entry for entry in entries}
 
 
@@ -132,9 +134,12 @@ def test_an_agent_that_is_ended_takes_its_control_away(tmp_path: Path) -> None:
         "agent.main()\n"
     )
     task = f'{{"pid": {ME}, "at": "{tmp_path}"}}'
-    argv = [sys.executable, "-c", program, "wait", task]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as agent:
+    argv = [sys.executable, "-c", program, "wait"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
+        assert agent.stdin
         assert agent.stdout
+        agent.stdin.write(f"{task}\n".encode())
+        agent.stdin.flush()
         assert b"there" in agent.stdout.readline()
         assert len(list(tmp_path.iterdir())) == 1
         agent.send_signal(signal.SIGTERM)
@@ -148,6 +153,7 @@ def test_a_process_that_is_gone_is_an_answer(job: object) -> None:
         "nodes": {"alpha": 2**22 + 1},
         "prefix": RUN.prefix,
         "token": TOKEN.prefix,
+        "carried": {"alpha": {"values": [], "names": ["alpha"]}},
         "database": "/d",
     }
     [answer] = job(task | {"folder": "/keys"})  # type: ignore[operator]
@@ -181,3 +187,17 @@ def test_a_log_is_searched_for_marks(tmp_path: Path) -> None:
     there, gone = log.run(task | {"path": f"{tmp_path}/mail.log"})
     assert there["marks"] == {RUN.mark(7, "s"): 12}
     assert "why" in gone
+
+
+def test_what_is_sought_is_marks_and_digests_and_the_control_is_found() -> None:
+    mark = RUN.mark(7, "s")
+    task = {"prefix": RUN.prefix, "token": TOKEN.prefix, "words": ["Subject:"]}
+    at_alpha = Sought.of(
+        task | {"carried": {"alpha": {"values": [mark], "names": ["alpha"]}}}, "alpha"
+    )
+    digest = hashlib.sha256(f"alpha|{mark}".encode()).digest()
+    hits = {(hit.form, hit.mark) for hit in at_alpha.search(mark.encode() + b" " + digest)}
+    assert hits == {("raw", mark), ("sha256 with alpha, raw", mark)}
+    control = [(hit.form, hit.mark) for hit in at_alpha.search(at_alpha.control)]
+    assert at_alpha.found(control)
+    assert all(not at_alpha.found(control[:n] + control[n + 1 :]) for n in range(len(control)))

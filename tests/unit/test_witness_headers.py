@@ -19,6 +19,10 @@ TOPOLOGY = Topology(nodes=2)
 ALPHA = TOPOLOGY.remailers[0]
 
 
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def delivered(number: int, *more: str, **changed: str) -> bytes:
     """A mail as alpha delivers it, below the trace lines of the recipient's host."""
     fields = {
@@ -36,10 +40,11 @@ def delivered(number: int, *more: str, **changed: str) -> bytes:
         f"Return-Path: {fields.get('Return-Path', '<>')}",
         f"Delivered-To: bob+{RUN.mark(number, 'r')}@recipient.test",
         f"Received: {fields['Received']}",
-        *more,
+        *(line for line in more if line.startswith("Received")),
         f"From: {fields['From']}",
         f"To: bob+{RUN.mark(number, 'r')}@recipient.test",
         *(f"{name}: {fields[name]}" for name in ("Date", "Message-ID", "Subject")),
+        *(line for line in more if not line.startswith("Received")),
     ]
     return ("\r\n".join(lines) + f"\r\n\r\n{RUN.mark(number, 'b')}\r\nX-Not: a header\r\n").encode()
 
@@ -61,13 +66,17 @@ DIRECT = (
     "\tby mail.recipient.test (Postfix) with ESMTP id 4Xy; Tue, 24 Nov 2026 20:59:00 +0000\r\n"
     "Received: from laptop (unknown [172.24.0.1]) by mail.sender.test (Postfix) with ESMTPSA\r\n"
     "From: alice+{s}@sender.test\r\nTo: bob+{r}@recipient.test\r\nSubject: about {j}\r\n"
-    "Date: Tue, 24 Nov 2026 20:58:59 -0000\r\nMessage-ID: <{m}@sender.test>\r\n\r\nhello\r\n"
+    "Date: Tue, 24 Nov 2026 20:58:59 -0000\r\nMessage-ID: <{m}@sender.test>\r\n"
+    "X-Digest: {digest}\r\n\r\nhello\r\n"
 )
 
 
 def direct(number: int = 90) -> Letter:
     marks = {code: RUN.mark(number, code) for code in "srjm"}
-    return letter(number, DIRECT.format(**marks).encode(), "direct")
+    digest = sha256(marks["s"])
+    sent = letter(number, DIRECT.format(**marks, digest=digest).encode(), "direct")
+    sent.headers = (("X-Digest", digest),)
+    return sent
 
 
 MD5 = hashlib.md5(f"<{RUN.mark(1, 'm')}@sender.test>".encode()).hexdigest()
@@ -110,6 +119,14 @@ def judged(*letters: Letter) -> Finding:
         (delivered(1, Message_ID=f"<{RUN.mark(5, 'm')}@sender.test>"), "forward", "message-id"),
         (delivered(1, Date="Tue, 24 Nov 2026 20:59:00 +0000"), "forward", "date"),
         (delivered(1, Date="Tue, 24 Nov 2026 00:00:00 -0000"), "forward", "date"),
+        (delivered(1, Date="Mon, 23 Nov 2026 00:00:00 +0000"), "forward", "date"),
+        (delivered(1, Date="Wed, 25 Nov 2026 00:00:00 +0000"), "forward", "date"),
+        (delivered(1).replace(b"\nTo:", b"\nto:"), "forward", "form"),
+        (delivered(1).replace(b"Message-ID", b"Message-Id"), "forward", "form"),
+        (delivered(1).replace(b"Subject: ", b"SUBJECT: "), "forward", "form"),
+        (delivered(1).replace(b"Date: ", b"Date:  "), "forward", "form"),
+        (delivered(1).replace(b"+0000\r\nMess", b"+0000 \r\nMess"), "forward", "form"),
+        (delivered(1).replace(b"Date: Tue,", b"Date: Tue,\r\n"), "forward", "form"),
         (delivered(1, "X-Mailer: mine"), "forward", "header"),
         (delivered(1, f"Reply-To: alice+{RUN.mark(1, 's')}@sender.test"), "forward", "header"),
         (delivered(1, f"In-Reply-To: {RUN.mark(1, 's').encode().hex()}"), "forward", "header"),
@@ -136,6 +153,17 @@ def test_without_ordinary_mail_or_mail_of_its_own_a_row_is_open() -> None:
     hidden = direct()
     hidden.delivered = [hidden.delivered[0].replace(RUN.prefix.encode(), b"nothing")]
     assert judged(letter(1, delivered(1)), hidden).status == Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("name", ["", "alpha:", "alpha.remailer.test "])
+def test_no_line_may_have_a_digest_of_what_the_letter_carries(name: str) -> None:
+    digest = sha256(f"{name}{RUN.mark(1, 's')}")
+    asked = letter(1, delivered(1, f"X-Told: {digest}"))
+    asked.headers = (("X-Told", digest),)
+    finding = judged(asked, direct())
+    assert finding.kind == "digest"
+    assert "sha256" in finding.evidence[0].what
+    assert f"|X-Told: {digest[:8]}|" in finding.evidence[0].context.dump[2]
 
 
 def test_no_line_may_name_the_senders_host_or_another_remailer() -> None:

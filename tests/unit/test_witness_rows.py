@@ -96,7 +96,10 @@ def mount(point: str, kind: str, *entries: dict[str, Any], **more: Any) -> dict[
     }  # fmt: skip
 
 
-HIT = {"place": "contents", "offset": 9, "form": "hex", "mark": "x1", "excerpt": "a x1\n b"}
+HIT = {
+    "place": "contents", "offset": 9, "form": "hex", "mark": "x1",
+    "excerpt": "a x1\n b", "start": 7,
+}  # fmt: skip
 DEV = mount(
     "/dev", "tmpfs",
     entry("/dev/null", "device"), entry("/dev/fd", "link", target="/proc/self/fd"), control=True,
@@ -227,7 +230,8 @@ def test_the_spool_at_rest_and_files_without_a_name(
     changed: dict[str, Any], controls: list[Control], volume: Status, tmpfs: Status
 ) -> None:
     if target := changed.get("target"):
-        changed = {"unlinked": [{"process": "7", "fd": "9", "target": target}]}
+        found = {"process": "7", "command": "sh (pid 7)", "fd": "9", "target": target}
+        changed = {"unlinked": [found]}
     answer = REST | {"mounts": [DEV, SPOOL, KEYS]} | changed
     assert files.volume_row("alpha", answer, controls).status == volume
     assert files.tmpfs_row("alpha", answer).status == tmpfs

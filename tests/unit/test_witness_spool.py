@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import hashlib
 import os
 import random
 import sqlite3
@@ -17,6 +18,7 @@ from testbed.verdict import Status
 from testbed.wire.canary import Canaries
 from testbed.witness import spool
 from testbed.witness.agent import database, look, seize
+from testbed.witness.agent.sought import Sought
 
 ME = os.getpid()
 RUN = Canaries.new(random.Random(1))
@@ -33,9 +35,12 @@ WITH RECURSIVE slot(n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM slot WHERE n <
 INSERT INTO used SELECT 20000, n, randomblob(4096) FROM slot;
 """
 TASK = {
-    "prefix": RUN.prefix, "token": TOKEN.prefix, "words": ["sender.test", "Subject:"],
+    "prefix": RUN.prefix, "token": TOKEN.prefix,
+    "carried": {"alpha": {"values": [RUN.mark(3, "b")], "names": ["alpha"]}},
+    "words": ["sender.test", "Subject:"],
     "database": "spool.db", "copies": 2, "apart": 0.0, "spread": 0.2, "within": 0.4,
 }  # fmt: skip
+SOUGHT = Sought.of(TASK, "alpha")
 TEXT = b"".join(b"From: a%d, line of a mail %x\r\n" % (n, n * 7919) for n in range(900))
 
 
@@ -58,7 +63,7 @@ def copied(folder: Path) -> dict[str, bytes]:
 def told(folder: Path) -> dict[str, Any]:
     files = copied(folder)
     copy = seize.Copy(files, seize.rows_of(files, "spool.db"), 0.5)
-    return seize.searched([copy], TASK)
+    return seize.searched([copy], TASK, SOUGHT)
 
 
 def test_rows_are_found_that_lay_there_for_one_transaction_only(tmp_path: Path) -> None:
@@ -157,6 +162,7 @@ def test_bytes_outside_the_database_and_free_pages_are_evidence(tmp_path: Path) 
         (b"x" + b"c2VuZGVyLnRlc3Q=", {"sender.test"}),
         (b"Subject: x", {"Subject:"}),
         (RUN.mark(3, "b").encode(), {RUN.mark(3, "b")}),
+        (hashlib.md5(RUN.mark(3, "b").encode()).digest(), {RUN.mark(3, "b")}),
     ],
 )
 def test_a_seized_spool_is_searched_in_all_forms(
@@ -174,7 +180,7 @@ def test_what_a_later_copy_has_more_is_searched_with_its_right_place() -> None:
     first = RNG.randbytes(3 * seize.OVERLAP)
     second = first + RNG.randbytes(10) + b"Subject: x"
     copies = [seize.Copy({"log": data}, {}, 0.5) for data in (first, second)]
-    [hit] = {(h["file"], h["offset"]) for h in seize._searched_once(copies, TASK)}
+    [hit] = {(h["file"], h["offset"]) for h in seize._searched_once(copies, SOUGHT)}
     assert hit == ("log (copy 2)", len(first) + 10)
     assert seize._as_before(first, first[:-1] + b"x") == 2 * seize.OVERLAP
 
@@ -183,7 +189,7 @@ def test_without_its_control_found_a_seized_spool_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     db = make(tmp_path)
-    monkeypatch.setattr(Canaries, "search", lambda self, data: iter(()))
+    monkeypatch.setattr(Sought, "search", lambda self, data: iter(()))
     assert not told(tmp_path)["control"]
     db.close()
 
@@ -192,7 +198,8 @@ def test_only_rows_that_were_not_there_before_are_mail_of_the_run(tmp_path: Path
     db = make(tmp_path)
     insert(db, RNG.randbytes(4096))
     task = TASK | {"nodes": {"alpha": ME}, "folder": str(tmp_path)}
-    [answer] = seize.run(task)
+    began, taken, answer = seize.run(task)
+    assert (began, taken) == ({"watching": True}, {"taken": True})
     assert "never seen with mail of this run" in answer["why"]
     one = seize.Watched(ME)
     seize._look(one, task, 0.0)
@@ -205,7 +212,10 @@ def test_only_rows_that_were_not_there_before_are_mail_of_the_run(tmp_path: Path
 
 
 COPY = {"after": 0.4, "rows": 2, "bytes": 4096}
-MARK = {"file": "spool.db-wal (copy 1)", "offset": 9, "form": "raw", "mark": "m", "excerpt": "m"}
+MARK = {
+    "file": "spool.db-wal (copy 1)", "offset": 9, "form": "raw", "mark": "m", "excerpt": "m",
+    "start": 9,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -227,3 +237,17 @@ def test_spool_row(changed: dict[str, Any], status: Status) -> None:
     if status is Status.FAIL:
         assert finding.kind == "spool"
         assert finding.evidence[0].where.startswith("/var/lib/remailer/spool/spool.db")
+
+
+def test_names_of_rows_that_begin_with_the_time_are_no_chance() -> None:
+    rng = random.Random(5)
+    now = 1_795_644_000_000_000_000
+    for count in (2, 3, 40):
+        timed = [(now + 10**9 * n).to_bytes(8) + rng.randbytes(8) for n in range(count)]
+        assert "in common" in database.ordered(timed)
+
+
+def test_random_names_of_rows_pass_however_few_there_are() -> None:
+    rng = random.Random(6)
+    for _ in range(2_000):
+        assert database.ordered([rng.randbytes(16) for _ in range(rng.randint(0, 9))]) == ""

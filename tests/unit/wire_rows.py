@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from testbed.topology import LINK_PORT, Link, Node, Topology
@@ -114,6 +115,10 @@ class Sample:
             self.tape.tcp(home, a.host, 25, [b"MAIL FROM:<x>\r\n", letter.body])
             self.connection(a, b, letter.body)
             self.tape.tcp(b.host, out, 25, [b"MAIL FROM:<>\r\n", letter.body])
+        ordinary = replace(self.letter(90, ()), kind="direct")
+        digest = hashlib.sha256(self.canaries.mark(90, "s").encode()).hexdigest()
+        self.tape.tcp(home, out, 25, [f"X-Digest: {digest}\r\n".encode()])
+        self.letters.append(ordinary)
 
     def letter(self, number: int, path: tuple[str, ...]) -> Letter:
         body = self.canaries.mark(number, "b").encode() + b"\r\n" + b"text\r\n" * 50

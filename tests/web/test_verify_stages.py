@@ -56,7 +56,9 @@ def test_on_port_25_logs_name_every_hop(
 
 def test_with_a_port_of_their_own_the_hosts_log_names_no_hop(make_web: WebMaker, out: Path) -> None:
     with make_web(nodes=3, hosted=True) as web:
-        hops = check(verify_web(web, out, seed=1, progress=Progress(), last=True), Link.TLS)
+        hops = check(
+            verify_web(web, out, seed=1, progress=Progress(), last=True), web.topology.link
+        )
     for finding in hops.values():
         assert finding.status is Status.PASS
         assert all(control.found and "mail.log, line " in control.where

@@ -17,6 +17,7 @@ from testbed.traffic import Plan
 from testbed.verdict import Evidence, Finding, Status
 from testbed.wire.canary import Canaries
 from testbed.witness import durable, files, keys, output, spool
+from testbed.witness.moments import Moment
 from webs import WebMaker
 
 pytestmark = pytest.mark.web
@@ -180,9 +181,16 @@ def test_another_nodes_key_is_found_wherever_it_is(run: Run) -> None:
     assert found[OTHER].status == Status.PASS
 
 
+def seized(run: Run) -> list[Finding]:
+    """The rows of spools that were seized just now."""
+    spools = spool.Spools(run)
+    spools.look(Moment.DURING)
+    return [spool.row(node, spools.seized[node]) for node in spools.nodes]
+
+
 def test_a_spool_without_mail_proves_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "CATCH_WITHIN", 0.5)
-    found = spool.findings(run, spool.seize(run))
+    found = seized(run)
     assert [f.status for f in found] == [Status.INCONCLUSIVE] * 2
 
 
@@ -207,7 +215,7 @@ def test_without_the_witness_every_row_is_open(run: Run) -> None:
     run.web.container("witness").kill()
     try:
         found = [*files.findings(run), *durable.findings(run), *keys.findings(run)]
-        found += spool.findings(run, spool.seize(run))
+        found += seized(run)
         logs = files.dev_log(run)
     finally:
         run.web.container("witness").start()

@@ -1,7 +1,8 @@
-"""The agent's command line: `python3 -m testbed.witness.agent JOB TASK`; JSON in, JSON out.
+"""The agent's command line: `python3 -m testbed.witness.agent JOB`; JSON in, JSON out.
 
-TASK is an object; `nodes` in it gives the process id of each node. What a job yields is printed as
-it comes, a JSON object a line; the last line says `done`, so that a death half-way is seen.
+The task is an object on one line of stdin: an argument could not be as long. `nodes` in it gives
+the process id of each node. What a job yields is printed as it comes, a JSON object a line; the
+last line says `done`, so that a death half-way is seen.
 """
 
 from __future__ import annotations
@@ -12,15 +13,33 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from testbed.witness.agent import dev, keys, log, look, seize, trace
+from testbed.witness.agent import (
+    dev,
+    forget,
+    keys,
+    log,
+    look,
+    memory,
+    seize,
+    state,
+    tags,
+    trace,
+    watch,
+)
 
 JOBS: dict[str, Callable[[dict[str, Any]], Iterator[dict[str, Any]]]] = {
     "dev": dev.run,
+    "forget": forget.run,
     "keys": keys.run,
     "log": log.run,
     "look": look.run,
+    "memory": memory.run,
+    "recorded": watch.recorded,
     "seize": seize.run,
+    "state": state.run,
+    "tags": tags.run,
     "trace": trace.run,
+    "watch": watch.watch,
 }
 
 
@@ -29,7 +48,7 @@ def main() -> None:
     # Ended from outside, the jobs still take away what they put into the nodes' mounts.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
-    for answer in JOBS[sys.argv[1]](json.loads(sys.argv[2])):
+    for answer in JOBS[sys.argv[1]](json.loads(sys.stdin.readline())):
         print(json.dumps(answer), flush=True)
     print(json.dumps({"done": True}), flush=True)
 

@@ -14,7 +14,8 @@ import sqlite3
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from math import comb
 from typing import Any
 
 COLUMNS = {
@@ -49,6 +50,12 @@ in 10**12 runs. English, hex, padding and ciphers that move letters give thousan
 
 MOST_STATES = 48
 """Earlier states of one copy that are looked at: the last ones."""
+
+NAME = 16
+"""Bytes of a row's name."""
+
+UNLIKELY = 1e-6
+"""How seldom random names may look as if they were not."""
 
 _ROWS = "SELECT id, sealed FROM spool"
 _INFLATED = 1 << 22
@@ -101,12 +108,27 @@ def opened(image: bytes) -> Iterator[sqlite3.Connection]:
 
 def rows(image: bytes) -> dict[bytes, bytes]:
     """The mails' rows of one state: id → what is sealed. Raises sqlite3.Error."""
-    if not image:
-        return {}
+    if not has_spool(image):
+        return {}  # it is just being made
     with opened(image) as db:
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'spool'").fetchone():
-            return {}  # it is just being made
         return {_bytes(id_): _bytes(blob) for id_, blob in db.execute(_ROWS)}
+
+
+def has_spool(image: bytes) -> bool:
+    """Whether it is a spool at all. Raises sqlite3.Error."""
+    if not image:
+        return False
+    with opened(image) as db:
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'spool'"
+        return db.execute(query).fetchone() is not None
+
+
+def uses(image: bytes) -> list[bytes]:
+    """The rows of the memory of uses, sealed as they are. Raises sqlite3.Error."""
+    with opened(image) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'used'").fetchone():
+            return []
+        return [_bytes(row[0]) for row in db.execute("SELECT sealed FROM used")]
 
 
 def foreign(image: bytes) -> list[str]:
@@ -172,6 +194,14 @@ def readable(blob: bytes) -> str:
         if size := _unpacked(blob[match.start() :]):
             return f"byte {match.start()}: a packed text of {size} bytes, not sealed"
     return ""
+
+
+def ordered(ids: Collection[bytes]) -> str:
+    """Why names of rows can't be random, or nothing: too many of their bytes are all the same."""
+    same = sum(len(set(values)) == 1 for values in zip(*ids, strict=False))
+    chance = comb(NAME, same) * 256.0 ** -((len(ids) - 1) * same)
+    alike = len(ids) > 1 and chance < UNLIKELY
+    return f"{len(ids)} names of rows have {same} of {NAME} bytes in common" if alike else ""
 
 
 def chi_square(data: bytes) -> float:

@@ -19,7 +19,7 @@ def run(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for name, pid in task["nodes"].items():
         try:
             entry = walk.entry(pid, task["path"])
-            size = walk.search(pid, entry, [marks])
+            size = walk.search(pid, entry, marks)
         except (walk.Unseen, OSError) as error:
             yield {"node": name, "why": str(error)}
             continue

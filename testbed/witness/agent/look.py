@@ -1,10 +1,10 @@
 """Job `look`: every file in the nodes' mounts, searched for marks, with a control file in each.
 
-Task: nodes {name: pid}, prefix (the run's marks), token (a second prefix, the controls'), database
-(the path of a node's spool). A node's answer: root {read_only, fstype}, mounts [{point, kind,
-writable, fstype, folder, bytes, entries, control}], instead of the last three `why` when that mount
-could not be looked at; database {strange: [what]} as it is at rest, or {why}; unlinked [{process,
-fd, target}]: files that are open and have no name any more; processes (how many were looked at).
+Task: nodes {name: pid}, what is sought (sought.py), database (the path of a node's spool). A node's
+answer: root {read_only, fstype}, mounts [{point, kind, writable, fstype, folder, bytes, entries,
+control}], instead of the last three `why` when that mount could not be looked at; database
+{strange: [what]} as it is at rest, or {why}; unlinked [{process, command, fd, target}]: files that
+are open and have no name any more; processes (how many were looked at).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from testbed.wire.canary import Canaries
 from testbed.witness.agent import database as spool
 from testbed.witness.agent import walk
 from testbed.witness.agent.mounts import Mount
+from testbed.witness.agent.sought import Sought
 
 REST_WITHIN = 3.0
 """Seconds in which a node's spool has to be at rest; it empties its log when it has no work."""
@@ -32,15 +32,14 @@ AGAIN = 0.05
 
 def run(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One answer a node."""
-    marks = [Canaries(task["prefix"]), Canaries(task["token"])]
     for name, pid in task["nodes"].items():
         try:
-            yield {"node": name} | _node(pid, marks, task["database"])
+            yield {"node": name} | _node(pid, Sought.of(task, name), task["database"])
         except (walk.Unseen, OSError) as error:
             yield {"node": name, "why": str(error)}
 
 
-def _node(pid: int, marks: list[Canaries], database: str) -> dict[str, Any]:
+def _node(pid: int, sought: Sought, database: str) -> dict[str, Any]:
     found = walk.mounts(pid)
     points = frozenset(mount.point for mount in found)
     root = next(mount for mount in found if mount.point == "/")
@@ -48,7 +47,7 @@ def _node(pid: int, marks: list[Canaries], database: str) -> dict[str, Any]:
     for mount in found:
         # A file system in memory that the node can't write to is Docker's cover over a secret.
         if mount.kind in {"mqueue", "disk"} or (mount.kind == "tmpfs" and mount.writable):
-            told.append(_told(mount) | _mount(pid, mount, points, marks))
+            told.append(_told(mount) | _mount(pid, mount, points, sought))
     processes = list(_processes(pid))
     return {
         "root": {"read_only": not root.writable, "fstype": root.fstype},
@@ -92,7 +91,10 @@ def _unlinked(process: Path) -> Iterator[dict[str, Any]]:
             with contextlib.suppress(FileNotFoundError):
                 target = str(fd.readlink())
                 if target.endswith(" (deleted)") and stat.S_ISREG(fd.stat().st_mode):
-                    yield {"process": process.name, "fd": fd.name, "target": target}
+                    yield {
+                        "process": process.name, "command": walk.command(process.name),
+                        "fd": fd.name, "target": target,
+                    }  # fmt: skip
 
 
 def _told(mount: Mount) -> dict[str, Any]:
@@ -100,31 +102,28 @@ def _told(mount: Mount) -> dict[str, Any]:
     return {"point": mount.point, "kind": kind, "writable": mount.writable, "fstype": mount.fstype}
 
 
-def _mount(pid: int, mount: Mount, points: frozenset[str], marks: list[Canaries]) -> dict[str, Any]:
+def _mount(pid: int, mount: Mount, points: frozenset[str], sought: Sought) -> dict[str, Any]:
     try:
         mode = os.lstat(walk.inside(pid, mount.point)).st_mode
         folder = stat.S_ISDIR(mode)
         # Without any bit for writing not even root gets in (the old cgroups' folder of folders).
         if not (folder and mode & 0o222 and mount.writable and mount.kind != "mqueue"):
-            return {"folder": folder} | _searched(pid, mount, points, marks)
-        text = f"a control of the witness: {marks[1].prefix}\n".encode()
-        with walk.control_file(pid, mount, text) as control:
-            found = _searched(pid, mount, points, marks)
+            return {"folder": folder} | _searched(pid, mount, points, sought)
+        with walk.control_file(pid, mount, sought.control) as control:
+            found = _searched(pid, mount, points, sought)
     except (walk.Unseen, OSError) as error:
         return {"folder": True, "why": str(error)}
     mine = [entry for entry in found["entries"] if entry["path"] == control]
-    hits = [hit["place"] for entry in mine for hit in entry["hits"] if hit["form"] == "raw"]
+    hits = [(h["form"], h["mark"]) for e in mine for h in e["hits"] if h["place"] == "contents"]
     found["entries"] = [entry for entry in found["entries"] if entry["path"] != control]
-    return found | {"folder": True, "control": "contents" in hits}
+    return found | {"folder": True, "control": sought.found(hits)}
 
 
-def _searched(
-    pid: int, mount: Mount, points: frozenset[str], marks: list[Canaries]
-) -> dict[str, Any]:
+def _searched(pid: int, mount: Mount, points: frozenset[str], sought: Sought) -> dict[str, Any]:
     entries, size = [], 0
     for entry in walk.walk(pid, mount, points - {mount.point}):
         # What is removed while we look (a write-ahead log, say) left nothing behind.
         with contextlib.suppress(FileNotFoundError):
-            size += walk.search(pid, entry, marks)
+            size += walk.search(pid, entry, sought)
             entries.append(entry)
     return {"bytes": size, "entries": [entry.told() for entry in entries]}

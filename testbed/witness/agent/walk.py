@@ -12,9 +12,9 @@ import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from testbed.wire.canary import Canaries
+from testbed.wire.canary import Hit
 from testbed.witness.agent.mounts import Mount, parse
 
 CONTROL = ".unlogged-control-"
@@ -28,6 +28,13 @@ _KINDS = {
     stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link", stat.S_IFSOCK: "socket",
     stat.S_IFIFO: "fifo", stat.S_IFCHR: "device", stat.S_IFBLK: "block device",
 }  # fmt: skip
+
+
+class Searcher(Protocol):
+    """Whatever finds marks in data."""
+
+    def search(self, data: bytes) -> Iterator[Hit]:
+        """Each, with what surrounds it."""
 
 
 class Unseen(Exception):
@@ -68,6 +75,15 @@ def mounts(pid: int) -> list[Mount]:
 def inside(pid: int, point: str) -> str:
     """The path under which another container's path is reached from here."""
     return f"/proc/{pid}/root{point}"
+
+
+def command(pid: int | str) -> str:
+    """A process for people: its command line and number; only the number once it is gone."""
+    words = b""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    shown = words.replace(b"\0", b" ").decode("utf-8", "backslashreplace").strip()
+    return f"{shown[:100]} (pid {pid})" if shown else f"pid {pid}"
 
 
 def lstat(pid: int, point: str) -> os.stat_result:
@@ -125,8 +141,8 @@ def read(pid: int, point: str, most: int = MOST_BYTES) -> bytes:
     return data
 
 
-def search(pid: int, found: Entry, marks: list[Canaries]) -> int:
-    """Look for marks in a name, its attributes and contents; `hits` gets them. Bytes looked at."""
+def search(pid: int, found: Entry, sought: Searcher) -> int:
+    """Search a name, its attributes and contents; `hits` gets what is found. Bytes looked at."""
     texts = {"name": os.fsencode(found.path), "target": os.fsencode(found.target)}
     for name in found.attributes:
         value = os.getxattr(inside(pid, found.path), name, follow_symlinks=False)
@@ -134,14 +150,7 @@ def search(pid: int, found: Entry, marks: list[Canaries]) -> int:
     if found.kind == "file":
         texts["contents"] = read(pid, found.path)
     for place, data in texts.items():
-        for canaries in marks:
-            found.hits += [
-                {
-                    "place": place, "offset": hit.offset, "form": hit.form, "mark": hit.mark,
-                    "excerpt": hit.excerpt.decode("latin-1"),
-                }
-                for hit in canaries.search(data)
-            ]  # fmt: skip
+        found.hits += [hit.told() | {"place": place} for hit in sought.search(data)]
     return sum(map(len, texts.values()))
 
 

@@ -1,0 +1,243 @@
+"""The pacer: a process of its own that sends a cell on each link at each tick, and knows no mail.
+
+Ticks are absolute: start + k * period, for all links. What lies ready is sent; if nothing does, a
+cover cell that was made before is. A tick that was missed is left out, never made up for; a link
+whose last cell hasn't left the machine is left out as well. The pacer holds the TLS connections
+and hands whatever cell comes in to the node, unread, at its next tick: so all that it does is the
+same whether there is mail or not, and both processes wake seldom. Like a peeling worker it is
+silent, and ends when the node does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import os
+import random
+import signal
+import socket
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from remailer import silence
+from remailer.directory import Peer
+from remailer.guests import Guest, Party
+from remailer.link.calls import Line, call_always, calls
+from remailer.link.cells import Cell, encode
+from remailer.link.hatch import Event, Hatch
+from remailer.link.pins import Pins
+from remailer.link.porch import Porch, Visitor
+
+DEAD_SECONDS = 30.0
+"""A connection on which no cell came for so long is cut."""
+OTHERS = 2
+"""Connections with one peer that haven't brought a cell yet: with more the oldest is cut."""
+MOST_AT_ONCE = 64
+"""Cells of a guest that may come in a heap, after a line that stood still; with more it is cut."""
+TIDY_TICKS = 256
+"""Ticks after which the garbage of broken connections is collected: never by what happens."""
+
+_COVER = encode(Cell())
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a pacer is told at its start."""
+
+    own: Party
+    """Whose pacer it is."""
+    certificate: Path
+    key: Path
+    parties: tuple[Party, ...]
+    """Whom it may have a link with; whoever is one of them is passed over."""
+    period: float
+    """Seconds from tick to tick."""
+
+
+def next_tick(start: float, period: float, now: float) -> float:
+    """The first tick after now: those that were missed are left out."""
+    return start + (math.floor((now - start) / period) + 1) * period
+
+
+class _Way:
+    """One peer: the connection that is the link, what lies ready for it, and the others."""
+
+    def __init__(self) -> None:
+        self.line: Line | None = None
+        self.connection = 0
+        self.ready: deque[bytes] = deque()
+        self.others: deque[Line] = deque()
+        """Connections that haven't brought a cell yet: our call, and visitors."""
+        self._allowed = MOST_AT_ONCE
+
+    def tick(self) -> None:
+        """A guest may send twice as many cells as it gets."""
+        self._allowed = min(self._allowed + 2, MOST_AT_ONCE)
+
+    def allows(self) -> bool:
+        """Whether a guest's next cell is taken."""
+        self._allowed = max(self._allowed - 1, -1)
+        return self._allowed >= 0
+
+
+class Pacer:
+    """All links of one node, in the pacer's process."""
+
+    def __init__(self, task: Task, hatch: socket.socket, ports: Sequence[socket.socket]) -> None:
+        self._task, self._end, self._ports = task, hatch, ports
+        self.pins = Pins(task.certificate, task.key, task.parties)
+        self.rng: random.Random = random.SystemRandom()
+        self._places = {party.name: place for place, party in enumerate(task.parties)}
+        self._ways = [_Way() for _ in task.parties]
+        self._count = 0
+        self._ticks = 0
+
+    async def run(self) -> None:
+        """Be the pacer until the node is gone."""
+        loop = asyncio.get_running_loop()
+        silence.hush_loop(loop)
+        gone = asyncio.Event()
+        self._hatch = Hatch(self._told, gone.set, self._full)
+        await loop.create_connection(lambda: self._hatch, sock=self._end)
+        porch = Porch(self.pins.server, self._visitor)
+        for port in self._ports:
+            await loop.create_server(lambda: Visitor(porch), sock=port)
+        callers = [
+            asyncio.create_task(call_always(self, party))
+            for party in self._task.parties
+            if isinstance(party, Peer) and calls(self._task.own, party)
+        ]
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self._start = loop.time() + self.rng.random() * self._task.period
+        loop.call_at(self._start, self._tick)
+        self._hatch.put(Event.READY)
+        self._hatch.say()
+        await gone.wait()
+        del callers
+
+    # -- out ------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        """One cell on every connection; then tell the node, who is to give as many."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._send()
+            self._cut_dead(loop.time() - DEAD_SECONDS)
+            self._ticks += 1
+            if self._ticks % TIDY_TICKS == 0:
+                gc.collect()
+        finally:
+            loop.call_at(next_tick(self._start, self._task.period, loop.time()), self._tick)
+
+    def _send(self) -> None:
+        sent = []
+        for place, way in enumerate(self._ways):
+            way.tick()
+            for line in way.others:
+                if not line.called:  # whoever was called speaks first
+                    line.say(_COVER)
+            if way.line and way.line.free:
+                ready = bool(way.ready)
+                way.line.say(way.ready.popleft() if ready else _COVER)
+                sent.extend([place] * ready)
+        for place in sent:
+            self._hatch.put(Event.SENT, place, self._ways[place].connection)
+        self._hatch.put(Event.TICK)
+        self._hatch.say()
+
+    def _cut_dead(self, since: float) -> None:
+        for way in self._ways:
+            for line in (way.line, *way.others):
+                if line and line.heard_at < since:
+                    line.abort()
+
+    # -- in -------------------------------------------------------------------------------------
+
+    def _visitor(self, plain: asyncio.Transport) -> Line:
+        """Somebody's handshake is done; whose, is asked when the connection is made."""
+        return Line(self, plain)
+
+    def enter(self, line: Line, peer: Peer | None = None) -> bool:
+        """A connection after its handshake: to `peer`, or whoever called. False if it is nobody."""
+        name = peer.name if peer else self.pins.owner(line.transport)
+        if name is None:
+            return False
+        line.place = self._places[name]
+        way = self._ways[line.place]
+        way.others.append(line)
+        if len(way.others) > OTHERS:
+            way.others.popleft().abort()
+        return True
+
+    def heard(self, line: Line, cell: bytes) -> None:
+        """A cell came: with the first one the connection becomes the link."""
+        way, party = self._ways[line.place], self._task.parties[line.place]
+        if isinstance(party, Guest):
+            wrong = not way.allows()
+        else:  # on a line that was for us to open
+            wrong = line is not way.line and not line.called and calls(self._task.own, party)
+        if wrong:
+            line.abort()
+            return
+        if line is not way.line:
+            self._promote(way, line)
+        self._hatch.put(Event.HEARD, line.place, way.connection, cell)
+
+    def _promote(self, way: _Way, line: Line) -> None:
+        if way.line:
+            before, way.line = way.line, None
+            before.abort()
+        if line in way.others:
+            way.others.remove(line)
+        self._count += 1
+        way.line, way.connection = line, self._count
+        way.ready.clear()
+        self._hatch.put(Event.UP, line.place, way.connection)
+
+    def lost(self, line: Line) -> None:
+        """A connection is gone."""
+        way = self._ways[line.place]
+        if line in way.others:
+            way.others.remove(line)
+        if line is way.line:
+            way.line = None
+            way.ready.clear()
+            self._hatch.put(Event.DOWN, line.place, way.connection)
+
+    # -- the node -------------------------------------------------------------------------------
+
+    def _told(self, event: Event, place: int, connection: int, cell: bytes) -> None:
+        way = self._ways[place]
+        if connection == way.connection and way.line:
+            if event is Event.SEND:
+                way.ready.append(cell)
+            elif event is Event.HANG_UP:
+                way.line.abort()
+
+    def _full(self, full: bool) -> None:
+        """The node doesn't keep up: let peers wait, too."""
+        for way in self._ways:
+            if way.line:
+                way.line.pause(full)
+
+
+def work(task: Task, hatch: socket.socket, ports: Sequence[socket.socket]) -> None:
+    """Be a pacer: silent, not to be dumped, until the node is gone."""
+    silence.hush()
+    # Ctrl-C and a container's stop reach the whole group: the node ends its pacer, nobody else.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        asyncio.run(_be(Pacer(task, hatch, ports)))
+    finally:
+        os._exit(0)
+
+
+async def _be(pacer: Pacer) -> None:
+    await pacer.run()
+    os._exit(0)  # at once: no task is asked first, as the node's port is to be free again

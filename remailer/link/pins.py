@@ -1,0 +1,77 @@
+"""The pins: TLS contexts that trust the keys of known parties and nothing else.
+
+Each side trusts only what the directory says (and a node of cells its file of guests): the server
+all certificates, the client that one peer's; and the one shown must equal it byte for byte, so that
+trusting it as an authority for others gains nothing. There is no older TLS and no resumption.
+The contexts are made by hand: ssl.create_default_context would obey SSLKEYLOGFILE.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from remailer.directory import Peer
+from remailer.errors import SetupError
+from remailer.guests import Party
+
+
+class Pins:
+    """A node's own link key, and those of its peers. Raises SetupError if they can't be read."""
+
+    def __init__(self, certificate: Path, key: Path, parties: Iterable[Party]) -> None:
+        self._own = (certificate, key)
+        parties = tuple(parties)
+        self._known = {party.name: _der(party) for party in parties}
+        everybody = [pem for party in parties for pem in party.certificates]
+        self.server = self._context(ssl.PROTOCOL_TLS_SERVER, everybody)
+        self.server.num_tickets = 0  # nothing to resume with
+        self._clients: dict[str, ssl.SSLContext] = {}
+
+    def client(self, peer: Peer) -> ssl.SSLContext:
+        """For a connection to that peer; `shows` has to be asked after the handshake."""
+        if peer.name not in self._clients:
+            made = self._context(ssl.PROTOCOL_TLS_CLIENT, peer.certificates)
+            self._clients[peer.name] = made
+        return self._clients[peer.name]
+
+    def shows(self, certificate: bytes | None, peer: Peer) -> bool:
+        """Whether that certificate (DER) is one of the peer's."""
+        return certificate in self._known[peer.name]
+
+    def owner(self, transport: asyncio.BaseTransport) -> str | None:
+        """Whose key the other side proved to have, if we know it."""
+        shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return next((name for name, ders in self._known.items() if shown in ders), None)
+
+    def _context(self, side: int, trusted: Iterable[str]) -> ssl.SSLContext:
+        context = ssl.SSLContext(side)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.check_hostname = False  # the certificate itself is compared, not a name in it
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        context.options |= ssl.OP_NO_TICKET
+        try:
+            context.load_cert_chain(*self._own)
+            context.load_verify_locations(cadata="\n".join(trusted))
+        except ssl.SSLError as error:
+            raise SetupError(
+                f"link key or certificate: {error.reason}: if `remailer renew --switch` was "
+                "interrupted, say it again; else make new keys"
+            ) from None
+        except OSError as error:
+            raise SetupError(f"{self._own[0]}: {error.strerror}") from None
+        return context
+
+
+def _der(party: Party) -> set[bytes]:
+    try:
+        certificates = [x509.load_pem_x509_certificate(pem.encode()) for pem in party.certificates]
+    except ValueError:
+        raise SetupError(f"directory: {party.name}: a certificate is none: get its entry") from None
+    return {one.public_bytes(Encoding.DER) for one in certificates}

@@ -1,0 +1,224 @@
+"""One web under attack: all that was recorded of it, and every attack's score on that. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from testbed.attack import combined, score, statistics
+from testbed.attack.catalogue import ATTACKS, BY_ID, Attack
+from testbed.attack.expected import ALPHA, Expected, expected
+from testbed.attack.load import Load
+from testbed.attack.logs import read
+from testbed.attack.match import at_hops, pairs
+from testbed.attack.observation import Observation
+from testbed.attack.observe import observe
+from testbed.attack.plant import planted, visible
+from testbed.attack.score import Asked, Chain, Crossing, Score, Sets
+from testbed.attack.truth import Truth, truth
+from testbed.topology import Topology
+from testbed.wire.packets import Wire
+
+COLLUDING = 2
+"""Remailers that N runs: the web's first ones."""
+DRAWN = ("time", "combined")
+DRAWN_MAILS, CHAINS = 24, 5
+
+View = tuple[Observation, Truth]
+"""What an attacker saw, and what is true of it."""
+Question = tuple[int, Hashable]
+"""Which view it is about, and what in it."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What one web gave: the wire, the logs of its mail hosts, and when what was sent."""
+
+    topology: Topology
+    rate: float
+    load: Load
+    wire: Wire
+    spans: tuple[tuple[float, float], ...]
+    """Of the main load, then of each round: seconds since 1970."""
+    logs: Mapping[str, Sequence[str]]
+    """The lines of each host's log, by its name; none where there is no host."""
+    arrived: int
+    """Mails of the main load that were delivered."""
+    trouble: str = ""
+    """Why the capture can't be trusted, if it can't."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A column of the matrix: what every attack got at one link stage with one pool."""
+
+    stage: str
+    pool: str
+    seed: int
+    rate: float
+    """Mails a second into each hop."""
+    sent: int
+    arrived: int
+    seconds: float
+    scores: dict[str, Score | None]
+    paths: dict[str, tuple[Crossing, ...]]
+    """What an attack with costs takes mails for, at one hop for a while: to be drawn."""
+    trouble: str = ""
+    chains: tuple[Chain, ...] = ()
+    """The first few that the logs alone give."""
+
+    @property
+    def pooled(self) -> bool:
+        """Whether there was a pool."""
+        return self.pool != "off"
+
+
+def attacked(got: Recorded, seed: int, seconds: float) -> Case:
+    """Let every attack try. Where the capture can't be trusted, nothing is asked."""
+    topology = got.topology
+    stage, pooled = str(topology.link), topology.pool != "off"
+    scores: dict[str, Score | None] = {}
+    paths: dict[str, tuple[Crossing, ...]] = {}
+    chains: tuple[Chain, ...] = ()
+    if not got.trouble:
+        seen = views(got)
+        for attack in ATTACKS:
+            wanted = expected(attack.id, stage, pool=pooled)
+            if wanted is not Expected.NOTHING:
+                rng = random.Random(f"{seed} {attack.id}")
+                scores[attack.id] = scored(attack, seen[_view(attack)], wanted, rng)
+        chains = written(*seen["D"][0], random.Random(seed))
+        paths = {name: drawn(BY_ID[name], *seen["W"][0], random.Random(seed)) for name in DRAWN}
+    sent = len(got.load.main)
+    return Case(
+        stage, topology.pool, seed, got.rate, sent, got.arrived, seconds, scores, paths,
+        got.trouble, chains,
+    )  # fmt: skip
+
+
+def written(seen: Observation, told: Truth, rng: random.Random) -> tuple[Chain, ...]:
+    """The first chains that the logs give, if there are logs: of whom, and by which hops."""
+    answers = combined.guess(seen, rng)
+    return tuple(
+        Chain(one.sender, one.hop, answers[number], answers[number] == told.next(number))
+        for number, one in enumerate(seen.entries)
+        if number in answers and number in told.entries
+    )[:CHAINS]
+
+
+def drawn(
+    attack: Attack, seen: Observation, told: Truth, rng: random.Random
+) -> tuple[Crossing, ...]:
+    """What an attack takes the first mails into the web's first hop for."""
+    rooms = at_hops(seen)[:1]
+    if not rooms or attack.costs is None:
+        return ()
+    found = pairs(rooms, attack.costs(seen)[:1], rng)
+    since = seen.span[0]
+    return tuple(
+        Crossing(
+            seen.entries[number].mail.end - since,
+            transfer.start - since,
+            number in told.entries and told.next(number) == name,
+        )
+        for number, (name, transfer) in list(found.items())[:DRAWN_MAILS]
+    )
+
+
+def views(got: Recorded) -> dict[str, list[View]]:
+    """What each attacker saw: W the main load, S and A each round, D the logs, N from inside."""
+    seen = observe(got.wire, got.topology, *got.spans[0])
+    told = truth(seen, got.load.main)
+    tags = {n: letter.tag for n, letter in told.entries.items() if letter.tag}
+    ours = seen.hops[:COLLUDING]
+    inside = {n: told.next(n) for n, entry in enumerate(seen.entries)
+              if n in told.entries and entry.hop in ours}  # fmt: skip
+    written = read(got.logs, got.topology, *got.spans[0])
+    rounds: list[View] = []
+    for span, letters in zip(got.spans[1:], got.load.rounds, strict=True):
+        alone = observe(got.wire, got.topology, *span)
+        known = truth(alone, letters)
+        own = {n: known.next(n) for n in known.of_kind("own")}
+        rounds.append((replace(alone, own=own), known))
+    return {
+        "W": [(seen, told)],
+        "A": [(replace(seen, tags=tags), told)],
+        "N": [(replace(seen, inside=inside), told)],
+        "D": [(written, truth(written, got.load.main))],
+        "S": rounds,
+    }
+
+
+def _view(attack: Attack) -> str:
+    return {"A, S": "S", "N, W": "N"}.get(attack.attacker, attack.attacker)
+
+
+def scored(
+    attack: Attack, seen: Sequence[View], wanted: Expected, rng: random.Random
+) -> Score | None:
+    """An attack's score; with a leak planted as well, where it is expected to be at chance."""
+    if attack.guess is None or attack.ask is None:
+        return score.of_windows(*seen[0], rng)
+    asked = _asked(attack, seen)
+    if not asked:
+        return None
+    guesses = _guesses(attack, [one for one, _ in seen], rng)
+    if attack.trials:
+        return score.of_trials(guesses, asked, 1 / (len(seen[0][0].hops) - 1))
+    got = score.of_answers(guesses, asked, rng)
+    if attack.costs is not None and (costs := attack.costs(seen[0][0])):
+        got = replace(got, sets=Sets.of(costs))
+    if wanted is Expected.CHANCE:
+        leak = visible(got.n, got.chance)
+        found = leak is not None and _finds(attack, seen, leak, rng)
+        got = replace(got, leak=leak, planted=found)
+    return got
+
+
+def _asked(attack: Attack, seen: Sequence[View]) -> dict[Question, Asked]:
+    asked: dict[Question, Asked] = {}
+    for place, (observation, told) in enumerate(seen):
+        if attack.ask is not None:
+            asked |= {(place, key): one for key, one in attack.ask(observation, told).items()}
+    return asked
+
+
+def _guesses(
+    attack: Attack, seen: Sequence[Observation], rng: random.Random
+) -> dict[Question, Hashable]:
+    given: dict[Question, Hashable] = {}
+    for place, observation in enumerate(seen):
+        if attack.guess is not None:
+            given |= {(place, key): one for key, one in attack.guess(observation, rng).items()}
+    return given
+
+
+def _finds(attack: Attack, seen: Sequence[View], leak: float, rng: random.Random) -> bool:
+    """Whether the attack does better than chance once this share of the mail is given away."""
+    asked = _asked(attack, seen)
+    chosen = rng.sample(list(asked), max(1, round(leak * len(asked))))
+    altered = [
+        planted(observation, told, _given_away(told, [key for at, key in chosen if at == place]))
+        for place, (observation, told) in enumerate(seen)
+    ]
+    found = score.of_answers(_guesses(attack, altered, rng), asked, rng)
+    return found.p < ALPHA
+
+
+def _given_away(told: Truth, questions: Collection[Hashable]) -> list[int]:
+    """The entries that a question is about: one, or all mails of a person (or with his block)."""
+    people = {told.entries[key].sender if isinstance(key, int) else key for key in questions}
+    whole = {n for n, one in told.entries.items() if one.kind != "forward" and one.sender in people}
+    return sorted({key for key in questions if isinstance(key, int)} | whole)
+
+
+def holm(cases: Sequence[Case]) -> dict[tuple[str, str, str], float]:
+    """(attack, stage, pool) → p that holds for all fields of the matrix together."""
+    ps: dict[Hashable, float] = {
+        (attack, case.stage, case.pool): one.p
+        for case in cases
+        for attack, one in case.scores.items()
+        if one is not None
+    }
+    return {key: p for key, p in statistics.holm(ps).items() if isinstance(key, tuple)}

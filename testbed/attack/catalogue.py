@@ -1,0 +1,145 @@
+"""Every attack in one table: who makes it, whence it is known, what it is asked. No I/O here.
+
+The matrix, its report and docs/attacks.md follow this table; `expected.py` says what is expected.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from testbed.attack import (
+    colluding,
+    combined,
+    content,
+    delay,
+    disclosure,
+    ends,
+    flow,
+    intersection,
+    n_minus_1,
+    order,
+    reuse,
+    score,
+    size,
+    tagging,
+)
+from testbed.attack.match import Costs, at_hops, sizes, times
+from testbed.attack.observation import Observation
+
+MAIL = ("forward", "reply", "sealed")
+"""The kinds of mail that the passive attacks are asked about."""
+
+Guess = Callable[[Observation, random.Random], Mapping[Any, Hashable]]
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One row of the matrix."""
+
+    id: str
+    attacker: str
+    """W reads wires, A alters, D has the mail hosts' logs, S sends, N runs remailers."""
+    sentence: str
+    """The question, and what it is answered from."""
+    source: str
+    guess: Guess | None
+    """None for the classifier, which is scored by windows."""
+    ask: score.Ask | None
+    costs: Callable[[Observation], list[Costs]] | None = None
+    """What the attacker thinks of each candidate, where that makes an anonymity set."""
+    trials: bool = False
+    """Its questions are independent of each other: each is a round of its own."""
+
+
+def _combined(seen: Observation) -> list[Costs]:
+    return combined.costs(at_hops(seen))
+
+
+def _size(seen: Observation) -> list[Costs]:
+    return sizes(at_hops(seen))
+
+
+def _delay(seen: Observation) -> list[Costs]:
+    return times(at_hops(seen))
+
+
+NEXT = "which hop does a mail go to next, from"
+
+ATTACKS = (
+    Attack(
+        "logs", "D", f"{NEXT} times and sizes in the mail hosts' logs",
+        "the post of 25 August 1993", combined.guess, score.next_hop(*MAIL), _combined,
+    ),
+    Attack(
+        "content, forward", "W", f"{NEXT} the bytes alone; forward mail, sealed for each hop",
+        "Chaum 1981", content.guess, score.next_hop("forward"),
+    ),
+    Attack(
+        "content, reply", "W", f"{NEXT} the bytes alone; the text behind a reply block",
+        "the post of 25 August 1993", content.guess, score.next_hop("reply"),
+    ),
+    Attack(
+        "content, sealed reply", "W", f"{NEXT} the bytes alone; blocks with an Encrypt-Key a hop",
+        "Chaum 1981", content.guess, score.next_hop("sealed"),
+    ),
+    Attack(
+        "block used again", "W", f"{NEXT} what is the same whenever a reply block is used",
+        "Chaum 1981; Danezis, Dingledine and Mathewson 2003",
+        reuse.guess, score.next_hop_of_blocks,
+    ),
+    Attack(
+        "size", "W", f"{NEXT} sizes alone", "Back, Möller and Stiglic 2001",
+        size.guess, score.next_hop(*MAIL), _size,
+    ),
+    Attack(
+        "order", "W", f"{NEXT} the order alone: first in, first out", "Chaum 1981",
+        order.guess, score.next_hop(*MAIL),
+    ),
+    Attack(
+        "time", "W", f"{NEXT} times alone", "Danezis 2004",
+        delay.guess, score.next_hop(*MAIL), _delay,
+    ),
+    Attack(
+        "combined", "W", f"{NEXT} content, size and time together",
+        "Serjantov and Danezis 2002 (the set)",
+        combined.guess, score.next_hop(*MAIL), _combined,
+    ),
+    Attack(
+        "busy or idle", "W", "is there mail on a link in a window of 2 s, from its packets",
+        "Fu, Graham, Bettati and Zhao 2003", None, None,
+    ),
+    Attack(
+        "flow", "W", "which hop comes next on a person's path, from all his mails",
+        "Levine, Reiter, Wang and Wright 2004", flow.guess, score.next_hop_of_people,
+    ),
+    Attack(
+        "end to end", "W", "which mail that leaves the web is it, from content, size and time",
+        "Serjantov and Danezis 2002 (the set)", ends.guess, score.way_out, ends.costs,
+    ),
+    Attack(
+        "intersection", "W", "whom does a person write to: who gets mail each time he writes",
+        "Berthold, Pfitzmann and Standtke 2000", intersection.guess, score.correspondent,
+    ),
+    Attack(
+        "disclosure", "W", "whom does a person write to: who gets more mail when he writes",
+        "Danezis 2003", disclosure.guess, score.correspondent,
+    ),
+    Attack(
+        "tagging", "A", "whom is a mail for: a mark behind its armour comes out with it",
+        "Pfitzmann and Pfitzmann 1989 (in kind)", tagging.guess, score.recipient("tagged"),
+    ),
+    Attack(
+        "n-1", "A, S", f"{NEXT} what leaves beside the attacker's own mail",
+        "Serjantov, Dingledine and Syverson 2002", n_minus_1.guess, score.next_hop("target"),
+        trials=True,
+    ),
+    Attack(
+        "colluding", "N, W", f"{NEXT} being the hop (2 of the remailers), else as combined",
+        "Chaum 1981", colluding.guess, score.next_hop(*MAIL),
+    ),
+)  # fmt: skip
+
+BY_ID = {attack.id: attack for attack in ATTACKS}

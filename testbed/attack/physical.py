@@ -1,0 +1,125 @@
+"""Plants in nodes, not in traces: which attack has to find each, and whether it did. Pure.
+
+Each is a small patch of the stock image (tests/leaks/), at every node of a web of its own. The
+attacks that are at chance on `cells` try on it as they are. One that misses its plant may not say
+of the stock image that there is nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+from testbed.attack import statistics
+from testbed.attack.case import Recorded, scored, views
+from testbed.attack.catalogue import ATTACKS
+from testbed.attack.expected import ALPHA, Expected, expected
+from testbed.attack.load import Size
+from testbed.attack.score import Score
+from testbed.topology import Link
+
+SENT = Size(forward=60, reply=0, sealed=0, tagged=0, rounds=0, rate=2.0)
+"""1,200 mails in a web of five: so many show one twentieth given away, chance 1/4, at 90 %."""
+
+
+@dataclass(frozen=True)
+class Physical:
+    """One plant: its module in tests/leaks/, and where it has to be found."""
+
+    name: str
+    attack: str
+    pool: str = "off"
+    link: Link = Link.CELLS
+    beyond: float = 0.0
+    """What the score has to exceed surely, where that of a stock web is above chance already."""
+
+    @property
+    def title(self) -> str:
+        """The name as tables write it."""
+        return self.name.replace("_", "-")
+
+
+PHYSICAL = (
+    Physical("mail_past_pacer_5", "combined"),
+    Physical("mail_past_pacer_10", "combined", pool="exponential:2.0"),
+    Physical("pacer_stutters", "busy or idle"),
+    Physical("timing_bits", "busy or idle"),
+    Physical("cover_stops", "busy or idle"),
+    # Two sizes say whether there is mail, but not how long it is.
+    Physical("two_sizes", "busy or idle"),
+    Physical("cells_unpadded", "size"),
+    # On cells no wire shows in which order mail leaves: what a pool is worth shows on tls.
+    Physical("pool_fifo", "order", pool="exponential:2.0", link=Link.TLS, beyond=0.7),
+)
+BY_NAME = {plant.name: plant for plant in PHYSICAL}
+
+ASKED = tuple(
+    attack
+    for attack in ATTACKS
+    if expected(attack.id, "cells", pool=False) in {Expected.CHANCE, Expected.QUIET}
+)
+"""The attacks that are tried on every plant."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What the attacks got on one plant's web."""
+
+    name: str
+    stage: str
+    pool: str
+    seed: int
+    sent: int
+    arrived: int
+    seconds: float
+    scores: dict[str, Score | None]
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Whether the attack that has to find a plant did."""
+
+    plant: Physical
+    tried: Tried
+    score: Score | None
+    p: float
+    """Corrected for all plants (Holm)."""
+
+    @property
+    def found(self) -> bool:
+        """Surely better than chance, and than on a stock web."""
+        return self.score is not None and self.p < ALPHA and self.score.low > self.plant.beyond
+
+
+def tried(plant: Physical, got: Recorded, seed: int, seconds: float) -> Tried:
+    """Let the attacks try; where the capture can't be trusted, nothing is asked."""
+    scores: dict[str, Score | None] = {}
+    if not got.trouble:
+        seen = views(got)["W"]
+        for attack in ASKED:
+            rng = random.Random(f"{seed} {plant.name} {attack.id}")
+            scores[attack.id] = scored(attack, seen, Expected.OPEN, rng)
+    topology = got.topology
+    return Tried(
+        plant.name, str(topology.link), topology.pool, seed, len(got.load.main), got.arrived,
+        seconds, scores, got.trouble,
+    )  # fmt: skip
+
+
+def searches(found: Iterable[Tried]) -> tuple[Search, ...]:
+    """The verdict on each plant's attack."""
+    known = [(BY_NAME[one.name], one) for one in found]
+    asked = [(plant, one, one.scores.get(plant.attack)) for plant, one in known]
+    ps: dict[Hashable, float] = {p.name: score.p for p, _, score in asked if score is not None}
+    held = statistics.holm(ps)
+    return tuple(
+        Search(plant, one, score, held.get(plant.name, 1.0)) for plant, one, score in asked
+    )
+
+
+def missed(done: Iterable[Search], attack: str, stage: str) -> str:
+    """Which plants this attack should have found at this stage, and didn't; empty: none."""
+    own = [one for one in done if (one.plant.attack, one.tried.stage) == (attack, stage)]
+    return ", ".join(one.plant.title for one in own if not one.found)

@@ -1,0 +1,259 @@
+"""How good an attack's answers are, and what chance would have given: here the truth comes in."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.attack import busy, statistics
+from testbed.attack.match import Costs, posteriors
+from testbed.attack.observation import Observation
+from testbed.attack.truth import Truth
+
+BLOCK = 10.0
+"""Seconds of one hop that are drawn as one by the bootstrap."""
+AT_A_TIME = 500
+"""Exchanges of all labels that are in memory together."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question: its right answer, whose answers may be exchanged under chance, its block."""
+
+    answer: Hashable
+    group: Hashable
+    block: Hashable
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Anonymity by an attacker's own probabilities: medians over the mails."""
+
+    size: float
+    """2^S."""
+    degree: float
+    min_entropy: float
+
+    @classmethod
+    def of(cls, costs: list[Costs]) -> Sets:
+        """From an attack's costs, each mail by itself."""
+        rows = posteriors(costs)
+        return cls(
+            median(map(statistics.set_size, rows)),
+            median(map(statistics.degree, rows)),
+            median(map(statistics.min_entropy, rows)),
+        )
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """How a mail crosses a hop, as an attacker supposes (seconds of the run), and if it is so."""
+
+    came: float
+    went: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What D reads in logs: who wrote, by which two hops; and whether it is so."""
+
+    sender: str
+    first: str
+    second: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Score:
+    """What an attack got: a share of right answers, or the AUC of a classifier."""
+
+    n: int
+    value: float
+    chance: float
+    low: float
+    high: float
+    p: float
+    """One-sided, by permutation, of this attack alone."""
+    sets: Sets | None = None
+    leak: float | None = None
+    """The smallest share of mails given away that so many questions show with 90 % power."""
+    planted: bool | None = None
+    """Whether the attack found that leak when it was planted in the trace; None if none was."""
+
+    @property
+    def advantage(self) -> float:
+        """0 at chance, 1 when all is known."""
+        return statistics.advantage(self.value, self.chance)
+
+    @property
+    def most(self) -> float:
+        """The advantage's upper bound."""
+        return statistics.advantage(self.high, self.chance)
+
+
+def of_answers(
+    guesses: Mapping[Any, Hashable], asked: Mapping[Any, Asked], rng: random.Random
+) -> Score:
+    """The share of right answers; a question without an answer is answered wrongly."""
+    given = [guesses.get(question) for question in asked]
+    wanted = [one.answer for one in asked.values()]
+    right = [a == b for a, b in zip(given, wanted, strict=True)]
+    chance, p = statistics.permuted(given, wanted, [one.group for one in asked.values()], rng)
+    low, high = statistics.share(right, [one.block for one in asked.values()], rng)
+    return Score(len(right), sum(right) / len(right), chance, low, high, p)
+
+
+def of_trials(guesses: Mapping[Any, Hashable], asked: Mapping[Any, Asked], chance: float) -> Score:
+    """The share of right answers in independent trials, each with the same chance."""
+    right = sum(guesses.get(question) == one.answer for question, one in asked.items())
+    low, high = statistics.clopper_pearson(right, len(asked))
+    p = statistics.binomial(right, len(asked), chance)
+    return Score(len(asked), right / len(asked), chance, low, high, p)
+
+
+def of_windows(seen: Observation, truth: Truth, rng: random.Random) -> Score | None:
+    """The AUC of busy against idle windows; None if there are too few that are surely one or other.
+
+    A window is busy if a mail came into the web and left it within, idle if none that takes this
+    link was in the web at all.
+    """
+    rows, labels, blocks = windows(seen, truth)
+    if min(sum(labels), len(labels) - sum(labels)) < 2 * busy.FOLDS:
+        return None
+    x, busy_ = np.array(rows), np.array(labels)
+    scores = busy.scores(x, busy_, blocks)
+    value = float(statistics.auc(scores, busy_))
+    low, high = statistics.bootstrap(
+        blocks, lambda places: float(statistics.auc(scores[places], busy_[places])), rng
+    )
+    if value == 1.0:  # the bootstrap can't imagine what it hasn't seen
+        fewer = min(sum(labels), len(labels) - sum(labels))
+        low = min(low, statistics.clopper_pearson(fewer, fewer)[0])
+    return Score(len(labels), value, 0.5, low, high, _p_of_windows(x, busy_, blocks, value, rng))
+
+
+def _p_of_windows(
+    rows: NDArray[np.float64],
+    labels: NDArray[np.bool_],
+    blocks: list[int],
+    value: float,
+    rng: random.Random,
+) -> float:
+    """How often as good a classifier comes out when labels are exchanged within blocks."""
+    generator = np.random.default_rng(rng.getrandbits(64))
+    at = np.array(blocks)
+    as_good, done = 0, 0
+    while done < statistics.PERMUTATIONS:
+        count = min(AT_A_TIME, statistics.PERMUTATIONS - done)
+        mixed = np.tile(labels[:, None], (1, count))
+        for block in set(blocks):
+            mixed[at == block] = generator.permuted(mixed[at == block], axis=0)
+        as_good += int((statistics.auc(busy.scores(rows, mixed, blocks), mixed) >= value).sum())
+        done += count
+    return (as_good + 1) / (done + 1)
+
+
+def windows(seen: Observation, truth: Truth) -> tuple[list[list[float]], list[bool], list[int]]:
+    """Features, label and block of each window of each link that is surely busy or idle."""
+    since, until = seen.span
+    rows: list[list[float]] = []
+    labels: list[bool] = []
+    blocks: list[int] = []
+    for link in seen.links:
+        times = [
+            (seen.entries[number].mail.end, _left(seen, truth, number))
+            for number, letter in truth.entries.items()
+            if letter.path == link
+        ]
+        for place in range(int((until - since) / busy.WINDOW)):
+            start = since + place * busy.WINDOW
+            end = start + busy.WINDOW
+            inside = any(start <= came and left <= end for came, left in times)
+            if inside or not any(came < end and left > start for came, left in times):
+                rows.append(busy.features(seen, link, start))
+                labels.append(inside)
+                blocks.append(int((start - since) / BLOCK))
+    return rows, labels, blocks
+
+
+def _left(seen: Observation, truth: Truth, number: int) -> float:
+    """When an entry left the web; when it can't be told, nobody knows."""
+    at = truth.exits.get(number)
+    return seen.exits[at].mail.end if at is not None else seen.span[1]
+
+
+# -- the questions -------------------------------------------------------------------------------
+
+Ask = Callable[[Observation, Truth], dict[Hashable, Asked]]
+
+
+def next_hop(*kinds: str) -> Ask:
+    """For each mail of these kinds: which hop did its first hop send it to?"""
+
+    def ask(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
+        return {
+            number: Asked(truth.next(number), seen.entries[number].hop, _block(seen, number))
+            for number in truth.of_kind(*kinds)
+        }
+
+    return ask
+
+
+def next_hop_of_blocks(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
+    """For each reply block: where does it lead next? Asked once, of its first use."""
+    first: dict[str, int] = {}
+    for number in truth.of_kind("reply", "sealed"):
+        first.setdefault(truth.entries[number].sender, number)
+    return {
+        number: Asked(truth.next(number), seen.entries[number].hop, _block(seen, number))
+        for number in first.values()
+    }
+
+
+def next_hop_of_people(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
+    """For each sender, all of whose mails take one path: which hop comes next on it?"""
+    return {
+        letter.sender: Asked(letter.path[1], letter.path[0], letter.path)
+        for letter in truth.entries.values()
+        if letter.kind in {"forward", "reply"}
+    }
+
+
+def correspondent(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
+    """For each sender: whom does he write to?"""
+    return {
+        letter.sender: Asked(letter.recipient, "", letter.path)
+        for letter in truth.entries.values()
+        if letter.kind in {"forward", "reply"}
+    }
+
+
+def recipient(*kinds: str) -> Ask:
+    """For each mail of these kinds: whom is it for?"""
+
+    def ask(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
+        return {
+            number: Asked(truth.entries[number].recipient, "", _block(seen, number))
+            for number in truth.of_kind(*kinds)
+        }
+
+    return ask
+
+
+def way_out(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
+    """For each mail whose text can be read in the end: which of all that left is it?"""
+    return {
+        number: Asked(str(exit_), "", _block(seen, number)) for number, exit_ in truth.exits.items()
+    }
+
+
+def _block(seen: Observation, number: int) -> Hashable:
+    entry = seen.entries[number]
+    return entry.hop, int((entry.mail.end - seen.span[0]) / BLOCK)

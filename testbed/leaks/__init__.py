@@ -1,0 +1,1 @@
+"""The checkers checked: planted leaks against the verdict, and what that adds up to."""

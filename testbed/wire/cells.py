@@ -1,0 +1,147 @@
+"""Links that speak cells: are all records of one size, and do they go at one rate? Pure.
+
+A connection carries both directions of a link, whoever opened it. What a direction shows is when
+each of its cells began, and records that are none. A direction that pauses while the others go on
+is accused; when the whole web pauses it was the machine, and nothing is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from remailer.link.geometry import CELL, RECORD, RECORD_HEADER
+from testbed.verdict import Control, Evidence
+from testbed.wire.packets import Bytes, Stream
+from testbed.wire.records import records
+
+HANDSHAKE_MOST = 8192
+"""Bytes of records that a handshake seals at most: certificates of RSA-3072 keys take 2 KB."""
+HANDSHAKE_SLACK = 256
+"""Bytes by which what one side seals in its handshake may exceed what others do (a certificate's
+length, a server's request for the client's): less than any mail has."""
+SLACK = 0.05
+"""Share of cells above the rate that clocks and the edges of a measurement explain."""
+DUE = 0.8
+"""Share of the cells that a machine which keeps up sends; ticks that it misses are left out."""
+PAUSE_SECONDS, PAUSE_TICKS = 2.0, 10
+"""The longest time without a cell, whichever is longer."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One direction of one connection."""
+
+    times: tuple[float, ...]
+    """When each cell's first byte passed."""
+    end: float
+    """When the connection was last seen."""
+    strange: tuple[tuple[int, int], ...]
+    """(frame, bytes) of each record that is neither the handshake's nor a cell."""
+    shaken: tuple[int, int] = (0, 0)
+    """Frame in which what was sealed before the first cell ended, and its bytes."""
+
+    @property
+    def seconds(self) -> float:
+        """How long cells were due."""
+        return self.end - self.times[0] if self.times else 0.0
+
+
+def turned(stream: Stream) -> Stream:
+    """The same connection, seen from the end that was called; ports stay whose they are."""
+    return replace(
+        stream,
+        client=stream.server,
+        server=stream.client,
+        sent=stream.received,
+        received=stream.sent,
+    )
+
+
+def carried(stream: Stream) -> int:
+    """Bytes in the cells that one end sent."""
+    return CELL * sum(size == RECORD for _, size in _records(stream.sent))
+
+
+def flow(stream: Stream, times: Mapping[int, float]) -> Flow:
+    """What one end sent; `times`: when each frame passed."""
+    found = list(_records(stream.sent))
+    first = next((i for i, (_, size) in enumerate(found) if size == RECORD), len(found))
+    sealed = 0
+    shaken = 0, 0
+    strange = []
+    for place, (at, size) in enumerate(found):
+        sealed += size
+        if place < first and sealed <= HANDSHAKE_MOST:
+            shaken = stream.sent.frame(at), sealed
+        if size != RECORD and (place > first or sealed > HANDSHAKE_MOST):
+            strange.append((stream.sent.frame(at), size))
+    cells = [times[stream.sent.frame(at)] for at, size in found if size == RECORD]
+    seen = [times[f] for way in (stream.sent, stream.received) for f in way.frames[-1:]]
+    return Flow(tuple(cells), max(seen, default=0.0), tuple(strange), shaken)
+
+
+def _records(way: Bytes) -> Iterator[tuple[int, int]]:
+    """Offset and announced length of each application data record (the last may not be whole)."""
+    for at, _ in records(way.data).data:
+        yield at - RECORD_HEADER, int.from_bytes(way.data[at - 2 : at], "big")
+
+
+def evidence(own: Iterable[Flow], others: Sequence[Flow], rate: float) -> Iterator[Evidence]:
+    """What one direction shows that it should not; `others`: what other nodes sent meanwhile."""
+    usual = sorted(one.shaken[1] for one in (*own, *others) if one.times)
+    for one in own:
+        for frame, size in one.strange:
+            yield Evidence(f"frame {frame}", f"a record of {size} bytes, not {RECORD}")
+        frame, size = one.shaken
+        if usual and size > (most := usual[len(usual) // 2] + HANDSHAKE_SLACK):
+            yield Evidence(
+                f"frame {frame}",
+                f"{size} bytes before the first cell, where a handshake has {most} at most",
+            )
+        due = one.seconds * rate + 1
+        if len(one.times) > due * (1 + SLACK) + 1:
+            yield Evidence(
+                "the whole connection", f"{len(one.times)} cells where {due:.0f} were due"
+            )
+        for begin, end in _pauses(one, rate):
+            if _went_on(others, begin, end, rate):
+                yield Evidence(
+                    f"{begin - one.times[0]:.1f} s after its first cell",
+                    f"{end - begin:.1f} s without a cell, while other nodes went on",
+                )
+
+
+def _pauses(one: Flow, rate: float) -> Iterator[tuple[float, float]]:
+    longest = max(PAUSE_SECONDS, PAUSE_TICKS / rate)
+    for begin, end in pairwise((*one.times, one.end)):
+        if end - begin > longest:
+            yield begin, end
+
+
+def _went_on(others: Sequence[Flow], begin: float, end: float, rate: float) -> bool:
+    """Whether the other nodes' cells were seen meanwhile, most of those that were due."""
+    there = [one for one in others if one.times and one.times[0] < begin and one.end >= end]
+    seen = sum(begin < time < end for one in there for time in one.times)
+    return not others or seen > 0.5 * rate * (end - begin) * len(there)
+
+
+def controls(own: Sequence[Flow], rate: float, *, arrived: bool) -> tuple[Control, ...]:
+    """The cells are there that rate and time demand, and mail went with them."""
+    due = sum(one.seconds * rate for one in own)
+    seen = sum(len(one.times) for one in own)
+    return (
+        Control(
+            f"at least {DUE:.0%} of the cells that {rate:g} a second demand are seen",
+            bool(seen) and seen >= DUE * due,
+            f"{seen:,} cells, {due:,.0f} due" if seen else "none",
+        ),
+        Control("a mail went over this link, and all of its mails arrived", arrived),
+    )
+
+
+def looked(own: Sequence[Flow]) -> str:
+    """What was looked at, for the row."""
+    seen, seconds = sum(len(one.times) for one in own), sum(one.seconds for one in own)
+    return f"{seen:,} cells in {seconds:.0f} s, {len(own)} connections"

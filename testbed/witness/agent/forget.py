@@ -1,0 +1,71 @@
+"""Job `forget`: what of a node's spool its own secret opens. The secret stays in this process.
+
+Task: nodes {name: pid}, folder (where a node has its spool), database (the file's name in it),
+secret (the path of the node's secret), within (seconds that it has to come to rest). A node's
+answer: rest (what was still going on, or nothing), files, bytes, rows (of mails, in the table),
+tags (of transfers), used {rows, opened, entries}, pieces [{file, offset, nonce, text}]; or `why`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from testbed.witness.agent import opening, rest, seize, walk
+
+MOST_PIECES = 100
+"""Pieces of one node that are told."""
+
+WAITS = "mail lies in it"
+"""It may be gone in a moment, when a peer says that it has it; if not, it is told as it lies."""
+
+
+def run(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One answer a node."""
+    deadline = time.monotonic() + task["within"]
+    for name, pid in task["nodes"].items():
+        try:
+            busy = rest.wait(partial(_going_on, pid, task), deadline)
+            files = seize.files_of(pid, task["folder"])
+            secret = walk.read(pid, task["secret"])
+            busy = "" if busy == WAITS else busy
+            yield {"node": name, "rest": busy} | tried(files, task["database"], secret)
+        except (walk.Unseen, OSError, sqlite3.Error) as error:
+            yield {"node": name, "why": str(error)}
+
+
+def _going_on(pid: int, task: dict[str, Any]) -> str:
+    if busy := rest.of_spool(pid, f"{task['folder']}/{task['database']}"):
+        return busy
+    image = seize.files_of(pid, task["folder"]).get(task["database"], b"")
+    try:
+        return WAITS if opening.count(image, "spool") else ""
+    except sqlite3.Error:
+        return "it was just being written to"
+
+
+def tried(files: dict[str, bytes], name: str, secret: bytes) -> dict[str, Any]:
+    """Everything in the copy of a spool tried with a secret. Raises sqlite3.Error."""
+    image = files.get(name, b"")
+    used = opening.uses(image, secret)
+    found: list[dict[str, Any]] = []
+    for file, data in files.items():
+        for piece in opening.pieces(data, secret, used):
+            if len(found) < MOST_PIECES:
+                found.append(
+                    {
+                        "file": file, "offset": piece.offset, "nonce": piece.nonce.hex(),
+                        "text": piece.text.decode("latin-1"),
+                    }
+                )  # fmt: skip
+    return {
+        "files": len(files),
+        "bytes": sum(map(len, files.values())),
+        "rows": opening.count(image, "spool"),
+        "tags": opening.count(image, "transfer"),
+        "used": {"rows": used.rows, "opened": used.opened, "entries": used.entries},
+        "pieces": found,
+    }

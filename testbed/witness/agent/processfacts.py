@@ -1,0 +1,138 @@
+"""What /proc tells of a process that is not work itself: titles, limits, descriptors, settings.
+
+CPU time, memory in use and what else goes with any work is left out: docs/claims.md says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+STATUS = (
+    "Umask", "Uid", "Gid", "Groups", "VmLck", "VmPin", "VmSwap", "HugetlbPages",
+    "CoreDumping", "THP_enabled", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt",
+    "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters",
+    "Speculation_Store_Bypass", "SpeculationIndirectBranch", "Cpus_allowed", "Mems_allowed_list",
+)  # fmt: skip
+"""Fields of /proc/PID/status."""
+
+FILES = (
+    "coredump_filter", "oom_score_adj", "personality", "loginuid", "sessionid", "autogroup",
+    "cgroup", "timers", "limits",
+)  # fmt: skip
+"""Files of /proc/PID that are told whole."""
+
+PASSING = re.compile(r"(?<=tracker_fd=)\d{1,3}|(?<=pipe_handle=)\d{1,3}|(?<=main\()\d{1,3}")
+"""Numbers of descriptors in the command lines of multiprocessing's children."""
+
+_IOPRIO_GET, _IOPRIO_WHO_PROCESS = 252, 1
+"""ioprio_get(2) has no wrapper; the number is x86's, elsewhere the answer is always the same."""
+
+
+def of_container(pid: int) -> list[int]:
+    """All processes in the container of `pid`, itself first: they share its mount namespace."""
+    mine = Path(f"/proc/{pid}/ns/mnt").readlink()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "ns" / "mnt").readlink() == mine:
+                found.append(int(folder.name))
+    return sorted(found, key=lambda one: (one != pid, one))
+
+
+def executed(pid: int, pids: Sequence[int]) -> bool:
+    """Whether somebody outside started it in the container: a health check, say."""
+    with contextlib.suppress(OSError):
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return pid != pids[0] and int(stat.rpartition(")")[2].split()[1]) not in pids
+    return False
+
+
+def command(pid: int) -> str:
+    """Its command line, for people; nothing when it is gone."""
+    with contextlib.suppress(OSError):
+        data = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return data.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "backslashreplace")
+    return ""
+
+
+def of_process(pid: int, sockets: Mapping[str, str]) -> dict[str, Any] | None:
+    """All that is told of one process; None when it is gone. `sockets`: inode → what it is."""
+    folder = Path(f"/proc/{pid}")
+    try:
+        stat = (folder / "stat").read_text().rpartition(")")[2].split()
+        said = command(pid)
+        facts: dict[str, Any] = {
+            "pid": pid,
+            "kind": PASSING.sub("N", said),
+            "command": said,
+            "environment": _text(folder / "environ"),
+            "titles": sorted(_text(path / "comm").rstrip("\n") for path in _tasks(folder)),
+            "descriptors": dict(sorted(_descriptors(folder, sockets).items())),
+            "dumpable": (folder / "environ").stat().st_uid != 0,
+            "folders": [str((folder / name).readlink()) for name in ("cwd", "root", "exe")],
+            "scheduling": {
+                "priority": stat[15], "nice": stat[16], "real time": stat[37], "policy": stat[38],
+                "input and output": ctypes.CDLL(None).syscall(
+                    _IOPRIO_GET, _IOPRIO_WHO_PROCESS, pid
+                ),
+                "of threads": sorted(
+                    " ".join(_text(path / "stat").rpartition(")")[2].split()[15:17])
+                    for path in _tasks(folder)
+                ),
+            },
+        }  # fmt: skip
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    status = dict(
+        line.split(":\t", 1) for line in _text(folder / "status").splitlines() if ":\t" in line
+    )
+    facts["status"] = {name: status[name].strip() for name in STATUS if name in status}
+    facts["files"] = {name: _text(folder / name) for name in FILES}
+    return facts
+
+
+def _tasks(folder: Path) -> list[Path]:
+    return list((folder / "task").iterdir())
+
+
+def _text(path: Path) -> str:
+    """A file of /proc; one that this kernel lacks, or whose process is just gone, has no text."""
+    with contextlib.suppress(OSError):
+        return path.read_bytes().decode("utf-8", "backslashreplace")
+    return ""
+
+
+def _descriptors(folder: Path, sockets: Mapping[str, str]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for path in (folder / "fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            target = os.fsencode(path.readlink()).decode("utf-8", "backslashreplace")
+            kind, _, inode = target.partition(":[")
+            if kind == "socket":
+                target = f"socket {sockets.get(inode.rstrip(']'), 'without a name or peer')}"
+            elif kind == "pipe":
+                target = kind
+            elif target.startswith("/"):
+                target += f" {_held(folder / 'fdinfo' / path.name)}"
+            found[target] += 1
+    return found
+
+
+def _held(path: Path) -> str:
+    """What an open file is at, how it was opened, and what is locked of it."""
+    told = []
+    for line in _text(path).splitlines():
+        name, _, value = line.partition(":")
+        if name in {"pos", "flags"}:
+            told.append(f"{name} {value.strip()}")
+        elif name == "lock":
+            fields = value.split()  # number, kind, how, what, process, file, from, to
+            told.append(" ".join(("lock", *fields[1:4], *fields[6:])))
+    return ", ".join(told)

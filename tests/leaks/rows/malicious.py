@@ -1,0 +1,54 @@
+"""Malicious leaks: by somebody who knows that he is watched, and wants to get a log out."""
+
+from leaks.rows import CALLS
+from testbed.leaks.plant import Plant
+
+MALICIOUS = (
+    Plant("log_as_journal", "malicious", "silent-volume", "volume", r"spool\.db-journal"),
+    Plant("after_twenty", "malicious", "silent-tmpfs", "tmpfs", r"/dev/shm/mails"),
+    Plant("tiny_names", "malicious", "silent-calls", "name", r"/dev/shm/[0-9a-f]{2}\b"),
+    Plant("row_stays", "malicious", "spool-forgets", "spool kept", r"opens to"),
+    Plant(
+        "message_id_sealed",
+        "malicious",
+        "message-ids",
+        "not chance",
+        r"no such number",
+        perhaps=frozenset({"dns-late"}),  # it takes numbers as long as those of questions
+    ),
+    Plant("header_order", "malicious", "headers", "form", r"not To as no\. 2: date"),
+    Plant("header_case", "malicious", "headers", "form", r"not Message-ID as no\. 4"),
+    Plant("header_blanks", "malicious", "headers", "form", r"blanks"),
+    Plant("date_day", "malicious", "headers", "date", r"00:00:00"),
+    Plant("body_blanks", "malicious", "delivered", "mail", r"byte \d+ of|bytes were sent"),
+    Plant(
+        "owner_block",
+        "malicious",
+        "link-mails",
+        "mail",
+        r"letters of this run",
+        # Whoever takes a mail and delivers it can't know that nobody sent it.
+        passed_on=frozenset({"delivered", "spool-forgets", "dns-late", "smtp-talk"}),
+    ),
+    Plant(
+        "league_mail",
+        "malicious",
+        "link-mails",
+        "mail",
+        r"letters of this run",
+        passed_on=frozenset({"spool-forgets"}),
+    ),
+    Plant(
+        "header_count", "malicious", "no-growth", "growth", r"header: cache size: was \d+, is \d+"
+    ),
+    Plant("file_locked", "malicious", "no-growth", "growth", r"file locks", perhaps=CALLS),
+    Plant("signal_waits", "malicious", "no-growth", "growth", r"Sig(Pnd|Blk|Q)", perhaps=CALLS),
+    Plant(
+        "niceness",
+        "malicious",
+        "process-plain",
+        "process",
+        r"nice: \d+, before",
+        perhaps=frozenset({"no-growth"}) | CALLS,
+    ),
+)

@@ -1,0 +1,139 @@
+"""Attacks on people and by those who take part: where each must win, and where it is at chance."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from attack_web import HOPS, LINKS, Simulated, pooled
+
+from testbed.attack import n_minus_1, score, tagging
+from testbed.attack.case import scored
+from testbed.attack.catalogue import BY_ID
+from testbed.attack.expected import Expected
+from testbed.attack.observation import Observation, Transfer
+from testbed.attack.score import Score
+from testbed.attack.truth import Truth
+
+QUIET = Simulated(clear=False, rate=2.0, kinds=("forward",))
+CROWD = Simulated(clear=False, rate=40.0, kinds=("forward",), delay=pooled(20.0))
+CELLS = Simulated(cells=True, delay=pooled(1.0))
+
+
+def got(attack: str, seen: Observation, truth: Truth) -> Score:
+    found = scored(BY_ID[attack], [(seen, truth)], Expected.OPEN, random.Random(2))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("attack", ["flow", "intersection", "disclosure"])
+def test_people_are_found_by_all_their_mails_where_there_is_little_else(attack: str) -> None:
+    score_ = got(attack, QUIET.seen, QUIET.truth)
+    assert score_.value >= 0.8
+    assert score_.p <= 0.001
+
+
+@pytest.mark.parametrize("attack", ["intersection", "disclosure"])
+def test_people_are_hidden_in_a_crowd_that_waits(attack: str) -> None:
+    score_ = got(attack, CROWD.seen, CROWD.truth)
+    assert score_.value <= 0.2
+    assert score_.p > 0.01
+
+
+def test_a_flow_of_cells_says_nothing() -> None:
+    score_ = got("flow", CELLS.seen, CELLS.truth)
+    assert score_.low <= score_.chance <= score_.high
+
+
+def tagged(web: Simulated, *, come_out: bool) -> Observation:
+    """Each mail has a mark; whether it comes out is the remailers' affair."""
+    tags = {n: b"tag %d\r\n" % n for n in range(len(web.entries))}
+    exits = list(web.seen.exits)
+    if come_out:
+        for number, place in web.truth.exits.items():
+            mail = exits[place].mail
+            exits[place] = replace(
+                exits[place], mail=replace(mail, data=mail.data + b"\r\n" + tags[number])
+            )
+    return replace(web.seen, exits=tuple(exits), tags=tags)
+
+
+def test_a_tag_that_comes_out_tells_whom_a_mail_is_for() -> None:
+    asked = score.recipient("forward")(QUIET.seen, QUIET.truth)
+    guesses = tagging.guess(tagged(QUIET, come_out=True), random.Random(1))
+    assert score.of_answers(guesses, asked, random.Random(1)).value == 1.0
+
+
+def test_a_tag_that_was_cut_off_tells_nothing() -> None:
+    asked = score.recipient("forward")(QUIET.seen, QUIET.truth)
+    guesses = tagging.guess(tagged(QUIET, come_out=False), random.Random(1))
+    assert score.of_answers(guesses, asked, random.Random(1)).p > 0.01
+
+
+def rounds(count: int, cover: int, rng: random.Random) -> tuple[int, int]:
+    """(right, asked) of n-1 where each link also carries up to so many transfers that are none."""
+    right = 0
+    for _ in range(count):
+        web = Simulated(mails=0)
+        for _ in range(3):
+            web.mail("forward", rng.choice([link for link in LINKS if link[0] == "alpha"]), 1.0)
+        for link in LINKS:
+            covers = [Transfer(2.0, 2.0, 16000)] * (rng.randint(0, cover) if cover else 0)
+            web.links[link] += covers
+        seen = replace(web.seen, own={n: web.truth.next(n) for n in (1, 2)})
+        answers = n_minus_1.guess(seen, rng)
+        assert set(answers) == {0}
+        right += answers[0] == web.truth.next(0)
+    return right, count
+
+
+def test_n_minus_1_finds_the_one_mail_that_is_not_the_attackers() -> None:
+    assert rounds(20, 0, random.Random(1)) == (20, 20)
+
+
+def test_n_minus_1_is_lost_in_cover_traffic() -> None:
+    right, asked = rounds(200, 200, random.Random(1))
+    assert right / asked == pytest.approx(1 / (len(HOPS) - 1), abs=0.1)
+
+
+def test_colluding_remailers_know_what_they_did_whatever_the_links_hide() -> None:
+    inside = {n: CELLS.truth.next(n) for n, e in enumerate(CELLS.entries) if e.hop == "alpha"}
+    score_ = got("colluding", replace(CELLS.seen, inside=inside), CELLS.truth)
+    share = len(inside) / len(CELLS.entries)
+    assert score_.value == pytest.approx(share + (1 - share) / 4, abs=0.08)
+
+
+def windows(web: Simulated) -> Score:
+    found = score.of_windows(web.seen, web.truth, random.Random(1))
+    assert found is not None
+    return found
+
+
+def test_busy_links_are_told_from_idle_ones_by_their_packets() -> None:
+    assert windows(Simulated(clear=False, rate=2.0)).low >= 0.9
+
+
+def test_a_link_that_always_sends_looks_neither_busy_nor_idle() -> None:
+    found = windows(Simulated(cells=True, rate=2.0))
+    assert found.low <= 0.5 <= found.high
+    assert found.p > 0.01
+
+
+def test_a_pacer_that_falters_when_there_is_mail_is_caught() -> None:
+    web = Simulated(cells=True, rate=2.0)
+    packets = {link: list(own) for link, own in web.seen.packets.items()}
+    for number, letter in web.truth.entries.items():
+        at = web.entries[number].mail.end
+        own = packets[letter.path]
+        packets[letter.path] = [(t + 0.03 if at <= t < at + 1 else t, size) for t, size in own]
+    seen = replace(web.seen, packets={link: tuple(own) for link, own in packets.items()})
+    found = score.of_windows(seen, web.truth, random.Random(1))
+    assert found is not None
+    assert found.low > 0.7
+    assert found.p < 0.01
+
+
+def test_too_few_windows_are_no_measurement() -> None:
+    web = Simulated(mails=1, rate=40.0)
+    assert score.of_windows(web.seen, web.truth, random.Random(1)) is None

@@ -1,0 +1,152 @@
+"""What the wire shows of a link of cells: an even one passes, each thing planted is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from wire_rows import Sample, Tape, hello, record
+
+from remailer.link.geometry import CELL, RECORD
+from testbed.topology import LINK_PORT, Link, Node
+from testbed.verdict import Control, Evidence, Status
+from testbed.wire import cells, links
+from testbed.wire.capture import CaptureFile
+from testbed.wire.cells import Flow
+from testbed.wire.packets import CLIENT_HELLO, SERVER_HELLO, Stream, Wire
+
+A, B = "10.0.0.11", "10.0.0.12"
+RATE = 50.0
+"""A tape's frame takes 10 ms, and both sides send in turn."""
+WHOLE = record(23, RECORD)
+
+
+def link(sent: list[bytes], received: list[bytes]) -> tuple[Stream, Wire]:
+    """A connection with these records behind its handshake."""
+    tape = Tape()
+    hellos = (hello(CLIENT_HELLO, "c"), hello(SERVER_HELLO, "s"))
+    shake = record(22, 500), record(22, 120) + record(23, 2100)
+    tape.tcp(A, B, LINK_PORT, [shake[0], record(23, 2000), *sent], [shake[1], *received], hellos)
+    wire = tape.wire()
+    return wire.streams[0], wire
+
+
+def flow(sent: list[bytes], received: list[bytes] | None = None) -> Flow:
+    stream, wire = link(sent, [WHOLE] * len(sent) if received is None else received)
+    return cells.flow(stream, {p.frame: p.time for p in wire.packets})
+
+
+def accused(own: Flow, others: list[Flow] | None = None, rate: float = RATE) -> list[Evidence]:
+    return list(cells.evidence([own], others or [], rate))
+
+
+def test_an_even_link_passes_both_ways() -> None:
+    stream, wire = link([WHOLE] * 300, [WHOLE] * 300)
+    times = {p.frame: p.time for p in wire.packets}
+    for way in (stream, cells.turned(stream)):
+        own = cells.flow(way, times)
+        assert accused(own) == []
+        assert len(own.times) == 300
+        assert cells.carried(way) == 300 * CELL
+        assert all(c.found for c in cells.controls([own], RATE, arrived=True))
+
+
+@pytest.mark.parametrize("size", [8017, RECORD - 1, RECORD + 1, 24])
+def test_a_record_of_another_size_is_shown(size: int) -> None:
+    own = flow([WHOLE] * 20 + [record(23, size)] + [WHOLE] * 20)
+    (found,) = accused(own)
+    assert f"a record of {size} bytes" in found.what
+    assert int(found.where.removeprefix("frame ")) > 40
+
+
+def test_what_is_no_cell_before_the_first_cell_is_the_handshake_or_is_shown() -> None:
+    assert accused(flow([record(23, 1500), *[WHOLE] * 20])) == []
+    assert accused(flow([*[record(23, 1500)] * 9, *[WHOLE] * 20]))
+
+
+def test_a_small_mail_behind_the_handshake_of_a_connection_without_cells_is_shown() -> None:
+    """Mail past the pacer, on a connection of its own: too small to be no handshake by itself."""
+    usual = [flow([WHOLE] * 300) for _ in range(5)]
+    small = flow([record(23, 900), record(23, 20)], [])
+    (found,) = cells.evidence([usual[0], small], usual[1:], RATE)
+    assert "2920 bytes before the first cell" in found.what
+    assert list(cells.evidence([usual[0], flow([], [])], usual[1:], RATE)) == []
+
+
+def test_a_record_that_the_capture_ends_in_is_none_of_another_size() -> None:
+    assert accused(flow([WHOLE] * 20 + [WHOLE[:700]])) == []
+
+
+def test_a_way_in_which_no_cell_is_whole_is_shown_too() -> None:
+    assert accused(flow([record(23, 8017)] * 40))
+
+
+def paused(*, at: int, frames: int) -> Flow:
+    """A link on which the peer goes on, and we don't."""
+    sent = [WHOLE] * at + [b""] * frames + [WHOLE] * at
+    return flow(sent)
+
+
+def test_who_pauses_while_others_go_on_is_accused() -> None:
+    other = flow([WHOLE] * 600)
+    own = paused(at=100, frames=250)
+    (found,) = accused(own, [other, other])
+    assert "without a cell, while other nodes went on" in found.what
+
+
+def test_cover_that_never_comes_again_is_a_pause_too() -> None:
+    own = flow([WHOLE] * 100 + [b""] * 300)
+    assert accused(own, [flow([WHOLE] * 600)])
+
+
+def test_when_the_whole_web_pauses_nobody_is_accused_and_nothing_known() -> None:
+    own = paused(at=60, frames=250)
+    assert accused(own, [own, own]) == []
+    even, arrived = cells.controls([own], RATE, arrived=True)
+    assert not even.found
+    assert arrived.found
+
+
+def test_cells_above_the_rate_are_shown() -> None:
+    (found,) = accused(flow([WHOLE] * 200), rate=RATE / 2)
+    assert "200 cells where" in found.what
+
+
+def test_without_cells_or_without_mail_nothing_is_known() -> None:
+    def open_(controls: tuple[Control, ...]) -> list[bool]:
+        return [control.found for control in controls]
+
+    assert open_(cells.controls([], RATE, arrived=True)) == [False, True]
+    own = flow([WHOLE] * 20)
+    assert open_(cells.controls([own], RATE, arrived=False)) == [True, False]
+    late = replace(own, times=own.times[::2])
+    assert open_(cells.controls([late], RATE, arrived=True)) == [False, True]
+
+
+class Cells(Sample):
+    """A web of two with one connection, which bravo was called on."""
+
+    def __init__(self) -> None:
+        super().__init__(Link.CELLS)
+        self.topology = replace(self.topology, cells=int(RATE))
+
+    def connection(self, a: Node, b: Node, body: bytes) -> int:
+        """The first mail's connection has both directions."""
+        if a.name != "alpha":
+            return 0
+        hellos = (hello(CLIENT_HELLO, "c"), hello(SERVER_HELLO, "s"))
+        sent = [record(22, 1500), record(23, 2000), *[WHOLE] * 40]
+        received = [record(22, 1200) + record(23, 2100), *[WHOLE] * 41]
+        return self.tape.tcp(a.host, b.host, LINK_PORT, sent, received, hellos)
+
+
+def test_one_connection_vouches_for_both_directions_of_a_link() -> None:
+    sample = Cells()
+    whole = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
+    found = links.findings(
+        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, whole, {}
+    )
+    rows = {(f.claim, f.subject): f.status for f in found if ">" in f.subject}
+    assert len(rows) == 2 * 5
+    assert set(rows.values()) == {Status.PASS}

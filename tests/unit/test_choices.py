@@ -1,0 +1,193 @@
+"""What a node could choose on the wire: a clean edge passes, each choice is named at its node."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import pytest
+from edge_rows import GIVEN, OF_IP, Edge, changed
+from test_listener import DOMAIN, ME
+from test_starttls import serving
+
+from remailer.delivery import LINGER_SECONDS
+from remailer.message import MAX_MAIL
+from remailer.starttls import HostKey
+from testbed.verdict import Finding, Status
+from testbed.wire import choices, grammar, law
+from testbed.wire.capture import CaptureFile
+
+WHOLE = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
+CLAIMS = ("dns-late", "smtp-talk", "wire-fields", "delays")
+
+
+def look(
+    edge: Edge, capture: CaptureFile = WHOLE, given: Mapping[str, Collection[str]] = GIVEN
+) -> dict[tuple[str, str], Finding]:
+    found = choices.findings(edge.wire(), edge.topology, edge.letters, capture, given)
+    assert len(found) == len(CLAIMS) * 2
+    return {(f.claim, f.subject): f for f in found}
+
+
+def told(finding: Finding) -> str:
+    return " | ".join(f"{e.where} {e.what}" for e in finding.evidence)
+
+
+def test_a_clean_edge_passes() -> None:
+    for finding in look(Edge()).values():
+        missing = [c.sought for c in finding.controls if not c.found]
+        assert (finding.status, missing, told(finding)) == (Status.PASS, [], ""), finding
+
+
+def test_what_was_said_before_the_run_is_not_held_against_its_letters() -> None:
+    edge = Edge()
+    wire = edge.wire()
+    alpha = edge.alpha.host
+    first = next(s for s in wire.streams if s.client == alpha and s.server_port == 25)
+    began = next(p.time for p in wire.packets if p.frame == first.frame) + 0.001
+    for since, status in ((0.0, Status.FAIL), (began, Status.PASS)):
+        whom = [x for x in edge.letters if x.domain.encode() not in first.sent.data]
+        found = choices.findings(wire, edge.topology, whom, WHOLE, GIVEN, since)
+        talk = next(f for f in found if (f.claim, f.subject) == ("smtp-talk", "alpha"))
+        assert talk.status is status, told(talk)
+
+
+@pytest.mark.parametrize(
+    ("edge", "claim", "shows"),
+    [
+        (Edge(early=0.4), "dns-late", "n0019.recipient.test MX: no mail"),
+        (Edge(early=3.0), "dns-late", "n0019.recipient.test MX: no mail"),
+        (Edge(name="N0019.recipient.test"), "dns-late", "N0019.recipient.test MX: no mail"),
+        (Edge(name="616c696365.test"), "dns-late", "616c696365.test MX: no mail"),
+        (Edge(number="0x1234"), "dns-late", "the kernel gave the node no number 0x1234"),
+        (Edge(greeting="220 {me} ESMTP {number}\r\n"), "smtp-talk", "ESMTP 0"),
+        (Edge(taken=b"250 2.0.0 Ok\r\n"), "smtp-talk", "250 2.0.0 Ok"),
+        (Edge(size=3), "smtp-talk", "SIZE="),
+        (Edge(pieces=True), "smtp-talk", "a mail of 18 bytes in pieces"),
+        (Edge(of_ip=changed(OF_IP, 0, "63")), "wire-fields", "ip.ttl 63, else 64"),
+        (Edge(of_ip=changed(OF_IP, 1, "0x04")), "wire-fields", "ip.dsfield 0x04, else 0x00"),
+        (Edge(bound=True), "wire-fields", "source port "),
+        (Edge(tls=("0x0302",)), "wire-fields", "ClientHello: tls.record.version 0x0302"),
+        (Edge(reply_after=0.3), "delays", "replies took longer"),
+        (Edge(delays=[0.4, 1.6] * 10), "delays", "few symbols"),
+        (Edge(delays=[5 + 0.3 * i for i in range(20)]), "delays", "not exponential"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_choice_is_named_at_its_node(edge: Edge, claim: str, shows: str) -> None:
+    found = look(edge)
+    failed = {key for key, finding in found.items() if finding.status is Status.FAIL}
+    assert failed == {(claim, "alpha")}
+    assert shows in told(found[claim, "alpha"])
+
+
+@pytest.mark.parametrize(
+    ("edge", "claim"),
+    [
+        (Edge(twins=False), "dns-late"),
+        (Edge(queue="250 2.0.0 Ok\r\n"), "smtp-talk"),
+        (Edge(odd=False), "wire-fields"),
+        (Edge(mails=5), "delays"),
+    ],
+    ids=CLAIMS,
+)
+def test_without_its_twin_a_row_is_inconclusive(edge: Edge, claim: str) -> None:
+    for (about, _), finding in look(edge).items():
+        expected = Status.INCONCLUSIVE if about == claim else Status.PASS
+        assert finding.status is expected, finding
+
+
+def test_who_asks_for_more_numbers_than_he_has_questions_may_choose() -> None:
+    used, others = ["77aa" + "00" * 6], [f"{number:016x}" for number in range(99)]
+    found = look(Edge(), given=GIVEN | {"alpha": used + others})["dns-late", "alpha"]
+    assert found.status is Status.FAIL
+    assert "100 numbers for 60 questions" in told(found)
+    # What was taken before the first question is of other runs over the same web.
+    found = look(Edge(), given=GIVEN | {"alpha": others + used})["dns-late", "alpha"]
+    assert found.status is Status.PASS
+
+
+def test_a_node_that_asks_the_kernel_for_no_such_numbers_makes_its_own() -> None:
+    found = look(Edge(), given=GIVEN | {"alpha": ["00" * 16]})["dns-late", "alpha"]
+    assert found.status is Status.FAIL
+
+
+def test_without_the_kernel_s_numbers_nothing_is_said_of_look_ups() -> None:
+    found = look(Edge(), given={"bravo": GIVEN["bravo"]})
+    assert found["dns-late", "alpha"].status is Status.INCONCLUSIVE
+    assert found["dns-late", "bravo"].status is Status.PASS
+
+
+def test_on_a_capture_that_dropped_nothing_is_claimed() -> None:
+    capture = CaptureFile(Path("web.pcapng"), {}, {}, complete=False, why="3 packets dropped")
+    assert {f.status for f in look(Edge(), capture).values()} == {Status.INCONCLUSIVE}
+
+
+def test_nothing_was_captured_at_all() -> None:
+    edge = Edge()
+    edge.events, edge.talks = [], []
+    assert {f.status for f in look(edge).values()} == {Status.INCONCLUSIVE}
+
+
+def test_look_ups_of_conversations_that_overlap_are_each_for_one() -> None:
+    """All ask for the same host's address, and a later one may begin before an earlier's."""
+    edge = Edge(delays=[1.0] * 20, together=True)
+    assert told(look(edge)["dns-late", "alpha"]) == ""
+
+
+async def test_the_grammar_is_the_remailers() -> None:
+    """Each reply, from a listener that says what a node's does on port 25."""
+    said = {
+        "EHLO": "EHLO x", "HELO": "HELO x", "MAIL": "MAIL FROM:<a@b.test>",
+        "RCPT": f"RCPT TO:<{ME}>", "DATA": "DATA", ".": "Subject: x\r\n\r\ny\r\n.",
+        "RSET": "RSET", "NOOP": "NOOP", "STARTTLS": "STARTTLS",
+    }  # fmt: skip
+    async with serving(HostKey.make(DOMAIN)) as served:
+        talk = await served.talk()
+        for verb, line in said.items():
+            last = grammar.SERVER[verb].format(me=DOMAIN).splitlines()[-1]
+            assert await talk.say(line) == last, verb
+        quits = await served.talk()
+        assert await quits.say("QUIT") == grammar.SERVER["QUIT"].strip()
+    assert f"SIZE {MAX_MAIL}\r\n" in grammar.SERVER["EHLO"]
+    assert LINGER_SECONDS == 2.0
+
+
+def test_a_refused_mail_may_be_taken_back() -> None:
+    """RSET after 4xx and 5xx, and nowhere else."""
+    refused = Edge(queue="452 4.3.1 full\r\n", after=b"RSET\r\n")
+    assert told(look(refused)["smtp-talk", "alpha"]) == ""
+    assert "RSET" in told(look(Edge(after=b"RSET\r\n"))["smtp-talk", "alpha"])
+
+
+@pytest.mark.parametrize("n", [10, 15, 30])
+def test_the_pools_law_is_not_rejected_by_chance(n: int) -> None:
+    """Whatever the node takes besides, at most as often as is said."""
+    rng = random.Random(n)
+    for _ in range(300):
+        delays = [rng.expovariate(1) + rng.uniform(0.02, 1.5) for _ in range(n)]
+        assert law.p_law(delays, 1.0, 2.0) > 1e-4
+        assert law.p_symbols(delays, 1.0) > 1e-4
+
+
+def test_two_symbols_are_found_among_fifteen_delays() -> None:
+    rng = random.Random(1)
+    for _ in range(50):
+        delays = [rng.choice((0.4, 1.6)) + rng.uniform(0.02, 0.12) for _ in range(15)]
+        assert law.p_symbols(delays, 1.0) < 1e-5
+
+
+def test_windows_are_laid_where_most_is() -> None:
+    rng = random.Random(2)
+    for _ in range(200):
+        times = sorted(rng.uniform(0, 2) for _ in range(9))
+        inside = [{i for i, t in enumerate(times) if b <= t <= b + 0.3} for b in times]
+        most = max(len(a | b) for a, b in itertools.combinations(inside, 2))
+        assert law._covered(times, 2, 0.3) == most
+
+
+def test_holm_stops_at_the_first_that_stands() -> None:
+    assert law.holm([1e-6, 0.5, 4e-5], alpha=1e-4) == [True, False, True]
+    assert law.holm([4e-5, 4e-5, 6e-5], alpha=1e-4) == [False, False, False]

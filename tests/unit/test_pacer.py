@@ -1,0 +1,237 @@
+"""The pacer by real TLS on loopback: who calls, who becomes the link, who gets nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from node_web import directory, free_port, pair, peer, write_pair
+
+from remailer.directory import Directory
+from remailer.guests import Guest
+from remailer.keys import Keys
+from remailer.link import calls
+from remailer.link.cells import Cell, Part, encode, transfer_of
+from remailer.link.geometry import CELL
+from remailer.link.hatch import Event, Hatch
+from remailer.link.pacer import MOST_AT_ONCE, Pacer, Task
+from remailer.link.smtp import Unreachable
+from remailer.link.visit import Visit
+
+PERIOD = 0.05
+ALPHA, BRAVO, STRANGER = pair("alpha"), pair("bravo"), pair("stranger")
+MAIL = encode(Cell(Part(transfer_of(b"x"), 1, 0, b"x")))
+
+
+class Side:
+    """A pacer in this process, and what it tells its node."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        keys: tuple[str, str],
+        known: Directory,
+        *guests: Guest,
+    ) -> None:
+        ours, theirs = socket.socketpair()
+        entry = known.named(name)
+        assert entry
+        task = Task(entry, *write_pair(folder, name, keys), (*known.remailers, *guests), PERIOD)
+        port = socket.create_server(("127.0.0.1", entry.link_port))
+        self.running = asyncio.create_task(Pacer(task, theirs, [port]).run())
+        self.told: list[tuple[Event, int, bytes]] = []
+        self.changed = asyncio.Event()
+        self.hatch = Hatch(self._told, lambda: None)
+        self._ours = ours
+
+    async def join(self) -> Side:
+        """Hear what it tells."""
+        await asyncio.get_running_loop().create_connection(lambda: self.hatch, sock=self._ours)
+        return self
+
+    def _told(self, event: Event, place: int, connection: int, cell: bytes) -> None:
+        self.told.append((event, connection, cell))
+        self.changed.set()
+
+    def put(self, event: Event, place: int, connection: int, cell: bytes = b"") -> None:
+        """Tell it something."""
+        self.hatch.put(event, place, connection, cell)
+        self.hatch.say()
+
+    async def until(self, event: Event, times: int = 1) -> int:
+        """Wait for so many of an event; the connection of the last."""
+        async with asyncio.timeout(20):
+            while len(found := [c for e, c, _ in self.told if e is event]) < times:
+                self.changed.clear()
+                await self.changed.wait()
+        return found[-1]
+
+
+@pytest.fixture
+async def sides(tmp_path: Path) -> AsyncIterator[tuple[Side, Side, Directory]]:
+    ports = sorted([free_port(), free_port()])
+    known = directory(
+        peer("alpha", ports[0], ALPHA[1], speaks="cells"),
+        peer("bravo", ports[1], BRAVO[1], speaks="cells"),
+    )
+    both = [
+        await Side(tmp_path, name, keys, known).join()
+        for name, keys in (("alpha", ALPHA), ("bravo", BRAVO))
+    ]
+    yield both[0], both[1], known
+    for side in both:
+        side.hatch.close()
+        with suppress(asyncio.CancelledError):
+            await side.running
+    gc.enable()
+    gc.unfreeze()
+
+
+async def test_a_call_can_be_given_up_at_the_moment_when_its_line_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = SimpleNamespace(gone=asyncio.Event())
+
+    async def answered(*_: object) -> SimpleNamespace:
+        return line
+
+    monkeypatch.setattr(calls, "_call", answered)
+    house = cast(calls.House, SimpleNamespace(rng=random.Random(1)))
+    called = directory(peer("bravo", 1, BRAVO[1], speaks="cells")).remailers[0]
+    calling = asyncio.create_task(calls.call_always(house, called))
+    await asyncio.sleep(0.1)
+    line.gone.set()
+    calling.cancel()
+    await asyncio.wait([calling], timeout=5)
+    assert calling.cancelled()
+
+
+async def test_cover_goes_both_ways_and_mail_is_handed_on(
+    sides: tuple[Side, Side, Directory],
+) -> None:
+    alpha, bravo, _ = sides
+    for side in (alpha, bravo):
+        await side.until(Event.HEARD, 5)
+        assert {cell for event, _, cell in side.told if event is Event.HEARD} == {encode(Cell())}
+    alpha.put(Event.SEND, 1, await alpha.until(Event.UP), MAIL)
+    await alpha.until(Event.SENT)
+    seen = len([1 for event, _, _ in bravo.told if event is Event.HEARD])
+    await bravo.until(Event.HEARD, seen + 3)
+    assert [cell for event, _, cell in bravo.told if cell == MAIL] == [MAIL]
+
+
+async def test_the_node_is_told_of_everything_at_a_tick(
+    sides: tuple[Side, Side, Directory],
+) -> None:
+    _, bravo, _ = sides
+    await bravo.until(Event.HEARD, 5)
+    await bravo.until(Event.TICK, 8)
+    assert bravo.told[0][0] is Event.READY
+    assert bravo.told[-1][0] is Event.TICK  # what is told is read at once, up to there
+
+
+async def test_what_was_meant_for_an_earlier_connection_is_not_sent(
+    sides: tuple[Side, Side, Directory],
+) -> None:
+    alpha, bravo, _ = sides
+    connection = await alpha.until(Event.UP)
+    alpha.put(Event.SEND, 1, connection + 1, MAIL)
+    await bravo.until(Event.HEARD, 6)
+    assert MAIL not in [cell for _, _, cell in bravo.told]
+
+
+async def test_who_is_cut_off_is_called_again(sides: tuple[Side, Side, Directory]) -> None:
+    alpha, bravo, _ = sides
+    bravo.put(Event.HANG_UP, 0, await bravo.until(Event.UP))
+    assert await alpha.until(Event.DOWN) < await alpha.until(Event.UP, 2)
+    await bravo.until(Event.UP, 2)
+
+
+async def test_a_connection_gives_way_to_a_new_one(
+    sides: tuple[Side, Side, Directory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, bravo, _ = sides
+    monkeypatch.setattr(calls, "LIFE_SECONDS", (0.1, 0.2))
+    # The first one's time may have been drawn before.
+    alpha.put(Event.HANG_UP, 1, await alpha.until(Event.UP))
+    await alpha.until(Event.UP, 4)
+    await bravo.until(Event.UP, 4)
+
+
+def own(folder: Path, keys: tuple[str, str]) -> Keys:
+    certificate, key = write_pair(folder, "visitor", keys)
+    return cast(Keys, SimpleNamespace(certificate=certificate, link_key=key))
+
+
+async def test_a_visit_leaves_the_link_as_it_is(
+    sides: tuple[Side, Side, Directory], tmp_path: Path
+) -> None:
+    alpha, bravo, known = sides
+    await bravo.until(Event.UP)
+    visit = Visit(own(tmp_path, ALPHA), known)
+    await (await visit.connect(known.remailers[1])).end()
+    await alpha.until(Event.HEARD, 10)
+    assert [event for event, _, _ in bravo.told if event is Event.DOWN] == []
+
+
+async def test_a_cell_on_a_connection_that_was_not_its_callers_to_open_cuts_it(
+    sides: tuple[Side, Side, Directory], tmp_path: Path
+) -> None:
+    alpha, _, known = sides
+    await alpha.until(Event.UP)
+    context = ssl.create_default_context(cadata=ALPHA[1])
+    context.check_hostname = False
+    context.load_cert_chain(*write_pair(tmp_path, "caller", BRAVO))
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", known.remailers[0].link_port, ssl=context
+    )
+    writer.write(MAIL)
+    async with asyncio.timeout(5):
+        with suppress(OSError):
+            while await reader.read(65536):
+                pass
+    writer.transport.abort()
+    assert MAIL not in [cell for _, _, cell in alpha.told]
+    assert [event for event, _, _ in alpha.told if event is Event.DOWN] == []
+
+
+async def test_a_stranger_gets_no_cell(sides: tuple[Side, Side, Directory], tmp_path: Path) -> None:
+    bravo, known = sides[1], sides[2]
+    await bravo.until(Event.UP)
+    with pytest.raises(Unreachable):
+        await Visit(own(tmp_path, STRANGER), known).connect(known.remailers[1])
+
+
+async def test_a_guest_calls_and_one_that_floods_is_cut(tmp_path: Path) -> None:
+    known = directory(peer("alpha", free_port(), ALPHA[1], speaks="cells"))
+    guest = Guest(name="alice", certificates=(STRANGER[1],))
+    alpha = await Side(tmp_path, "alpha", ALPHA, known, guest).join()
+    await alpha.until(Event.READY)
+    context = ssl.create_default_context(cadata=ALPHA[1])
+    context.check_hostname = False
+    context.load_cert_chain(*write_pair(tmp_path, "alice", STRANGER))
+    port = known.remailers[0].link_port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    for _ in range(20):
+        writer.write(await reader.readexactly(CELL))  # cover, as it came
+    await alpha.until(Event.HEARD, 20)
+    for _ in range(4 * MOST_AT_ONCE):
+        writer.write(encode(Cell()))
+    await alpha.until(Event.DOWN)
+    heard = [event for event, _, _ in alpha.told if event is Event.HEARD]
+    assert 20 + MOST_AT_ONCE - 2 <= len(heard) < 20 + 2 * MOST_AT_ONCE
+    writer.transport.abort()
+    alpha.hatch.close()
+    await alpha.running
+    gc.enable()
+    gc.unfreeze()

@@ -1,0 +1,38 @@
+"""The recorder's door: whoever asks and goes away takes nothing with him."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from testbed.witness.agent.recorder import Recorder
+
+ASKED = json.dumps({"job": "recorded", "pids": {}, "token": "t"}).encode() + b"\n"
+
+
+def asked(tmp_path: Path, said: bytes, *, stays: bool) -> bytes:
+    """What the recorder says to somebody who said that, and perhaps hung up."""
+    with (
+        socket.socket(socket.AF_UNIX) as door,
+        socket.socket(socket.AF_UNIX) as who,
+    ):
+        door.bind(str(tmp_path / "door"))
+        door.listen()
+        who.connect(str(tmp_path / "door"))
+        who.sendall(said)
+        if not stays:
+            who.close()
+        Recorder()._answer_at(door)
+        return who.makefile("rb").read() if stays else b""
+
+
+def test_it_answers(tmp_path: Path) -> None:
+    assert json.loads(asked(tmp_path, ASKED, stays=True)) == {}
+
+
+@pytest.mark.parametrize("said", [b"", ASKED], ids=["nothing", "a question"])
+def test_whoever_asks_and_goes_away_does_not_end_it(tmp_path: Path, said: bytes) -> None:
+    asked(tmp_path, said, stays=False)

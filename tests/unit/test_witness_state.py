@@ -1,0 +1,126 @@
+"""The agent's facts: of processes, files and the kernel, read of this machine's own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from testbed.witness.agent import filefacts, kernelfacts, listeners, processfacts, rest, walk
+
+ME = os.getpid()
+
+
+def test_a_process_is_told_with_its_titles_descriptors_and_settings() -> None:
+    ready = threading.Event()
+    thread = threading.Thread(target=ready.wait)
+    thread.start()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one, Path("/dev/null").open() as _:
+        one.bind(f"\0state-{ME}")
+        facts = processfacts.of_process(ME, kernelfacts.sockets(ME))
+    ready.set()
+    thread.join()
+    assert facts
+    assert len(facts["titles"]) >= 2
+    assert facts["descriptors"][f"socket unix 0002 @state-{ME}"] == 1
+    assert any(name.startswith("/dev/null pos 0") for name in facts["descriptors"])
+    assert "Max core file size" in facts["files"]["limits"]
+    assert "python" in facts["command"]
+
+
+def test_a_process_that_is_gone_is_none() -> None:
+    process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                             capture_output=True, check=True)  # fmt: skip
+    assert processfacts.of_process(int(process.stdout), {}) is None
+
+
+def test_workers_of_one_sort_are_of_one_kind_whatever_their_descriptors() -> None:
+    made = {
+        processfacts.PASSING.sub("N", f"spawn_main(tracker_fd={n}, pipe_handle={n + 4}) --x")
+        for n in (7, 13, 101)
+    }
+    assert made == {"spawn_main(tracker_fd=N, pipe_handle=N) --x"}
+    # A number that is none of a descriptor's stays.
+    assert processfacts.PASSING.sub("N", "pipe_handle=1234567") != "pipe_handle=N"
+
+
+def test_a_files_facts_follow_what_is_done_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    before = filefacts.of_file(ME, str(path))[str(path)]
+    assert before == filefacts.of_file(ME, str(path))[str(path)]
+    path.chmod(0o640)
+    os.link(path, tmp_path / "other")
+    after = filefacts.of_file(ME, str(path))[str(path)]
+    assert {name for name in after if after[name] != before[name]} >= {"mode", "links", "altered"}
+    assert filefacts.of_file(ME, str(tmp_path / "none")) == {}
+
+
+def test_a_databases_header_is_read_by_field(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 7")
+        db.execute("CREATE TABLE one (two)")
+    db.close()
+    found = filefacts.header(ME, str(path))
+    assert (found["user version"], found["page size"], found["schema cookie"]) == (7, 4096, 1)
+    assert filefacts.header(ME, str(tmp_path / "none")) == {}
+
+
+def test_locks_and_sockets_of_a_node_are_found(tmp_path: Path) -> None:
+    before = kernelfacts.of_node(ME, [ME])
+    with (tmp_path / "locked").open("wb") as file, socket.socket() as listening:
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, 41)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        after = kernelfacts.of_node(ME, [ME])
+        port = listening.getsockname()[1]
+        facts = processfacts.of_process(ME, {})
+    assert facts
+    held = next(name for name in facts["descriptors"] if "locked" in name)
+    assert held.endswith("lock POSIX ADVISORY WRITE 41 41")
+    more = Counter(after["locks"]) - Counter(before["locks"])
+    assert [lock.split()[-2:] for lock in more] == [["41", "41"]]
+    assert after["sockets"][f"tcp listening at {port}"] == 1
+
+
+def test_a_node_that_is_gone_is_unseen() -> None:
+    with pytest.raises(walk.Unseen, match="gone"):
+        filefacts.of_mounts(2**22 + 1)
+
+
+def test_a_node_is_waited_for_until_its_log_is_empty_or_the_time_is_over(tmp_path: Path) -> None:
+    spool = tmp_path / "spool.db"
+    assert rest.of_spool(ME, str(spool)) == ""
+    (tmp_path / "spool.db-wal").write_bytes(b"frames")
+    look = partial(rest.of_spool, ME, str(spool))
+    assert rest.wait(look, time.monotonic()) == "its log was not empty"
+    said = iter(["busy", "busy", ""])
+    assert rest.wait(lambda: next(said), time.monotonic() + 60) == ""
+
+
+def test_what_somebody_executes_in_a_container_is_told_from_its_own_processes() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert not processfacts.executed(child.pid, [ME, child.pid])
+        assert processfacts.executed(child.pid, [1, child.pid])
+        assert not processfacts.executed(child.pid, [child.pid])
+        child.kill()
+
+
+def test_the_queue_of_a_port_is_read_and_follows_what_is_asked_for() -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+        for most in (7, 11):
+            one.listen(most)
+            assert f"port {port} of family 2: {most} may wait" in listeners.read()
