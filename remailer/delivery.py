@@ -12,7 +12,8 @@ import heapq
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,9 @@ LINGER_SECONDS = 2.0
 CONVERSATION_SECONDS = 300.0
 MOST_CONVERSATIONS = 4
 """With one destination that answers; another is begun for every so many mails that wait."""
+
+PARTING_SECONDS = 0.5
+"""So long a stop waits for the replies to mails that are with the other side."""
 
 SETTLING_SECONDS = 3600.0
 """So long after a start no mail is given up: after days without power the network may come late."""
@@ -91,6 +95,9 @@ class Deliveries:
         self._destinations: dict[str, _Destination] = {}
         self._failures: dict[bytes, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._handing: set[asyncio.Task[Any]] = set()
+        """Of these the tasks that a stop waits for: they hand over a mail, or forget it."""
+        self.stopped = False
 
     def schedule(self, tickets: Iterable[Ticket]) -> None:
         """Let these leave when they are due."""
@@ -103,15 +110,39 @@ class Deliveries:
         """Whether half of the conversations that may be held are: then one a destination is all."""
         return self.conversations * 2 >= self._most
 
-    def stop(self) -> None:
-        """Drop everything on the floor: it is in the spool."""
+    async def stop(self) -> None:
+        """Drop everything on the floor: it is in the spool.
+
+        Only what is with the other side gets PARTING_SECONDS for its reply: an ordinary mail host
+        would get it twice.
+        """
+        self.stopped = True
         if self._timer:
             self._timer.cancel()
+        for task in self._tasks - self._handing:
+            task.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PARTING_SECONDS):
+                while self._handing:
+                    await asyncio.wait(self._handing)
         for task in self._tasks:
             task.cancel()
 
+    @contextmanager
+    def handing(self) -> Iterator[None]:
+        """While this lasts a stop waits for the task that is running."""
+        task = asyncio.current_task()
+        assert task
+        self._handing.add(task)
+        try:
+            yield
+        finally:
+            self._handing.discard(task)
+
     def _release(self) -> None:
         """Hand over what is due, and wake up for what is next."""
+        if self.stopped:
+            return
         now = time.time()
         while self._later and self._later[0][0] <= now:
             ticket = heapq.heappop(self._later)[2]
@@ -137,13 +168,14 @@ class Deliveries:
     def done(self, ticket: Ticket) -> None:
         """This one is no longer ours."""
         self._failures.pop(ticket.id, None)
-        self.start(self._delete(ticket.id))
+        self._handing.add(self.start(self._delete(ticket.id)))
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something until it ends or the node does."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._handing.discard)
         return task
 
     async def _delete(self, id_: bytes) -> None:
@@ -188,6 +220,7 @@ class _Destination:
         """Begin as many conversations as the mails that wait are worth."""
         while (
             not self._resting
+            and not self._all.stopped
             and self._busy < MOST_CONVERSATIONS
             and len(self._due) > self._busy * MOST_CONVERSATIONS
             # One that hangs must not take the places of others: it gets one, never several.
@@ -237,10 +270,11 @@ class _Destination:
         """Give the other side what is due, until nothing is for a while."""
         end = time.monotonic() + CONVERSATION_SECONDS
         try:
-            while time.monotonic() < end and await self._wait():
+            while time.monotonic() < end and not self._all.stopped and await self._wait():
                 ticket = self._due.popleft()
                 try:
-                    await self._attempt(conversation, ticket)
+                    with self._all.handing():
+                        await self._attempt(conversation, ticket)
                 except BaseException:
                     self._due.append(ticket)  # last: it may be the mail that breaks the line
                     raise

@@ -170,7 +170,7 @@ class Node:
         return partial(Door, Desk(self._keys.domain, accept, self._rules.blocked), gate)
 
     async def stop(self) -> None:
-        """Stop at once; what isn't done is in the spool."""
+        """Stop, within a second; what isn't done is in the spool."""
         for server in self._servers:
             server.close()
         for gate in (self._strangers, self._callers):
@@ -180,8 +180,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._to_peers.stop()
-        self._to_hosts.stop()
+        await asyncio.gather(self._to_peers.stop(), self._to_hosts.stop())
         self._spool.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._peelers.stop(), 0.5)

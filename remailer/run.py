@@ -21,7 +21,7 @@ class Service(Protocol):
     """What lives until it is told to stop."""
 
     async def stop(self) -> None:
-        """Stop at once."""
+        """Stop, within a second."""
 
 
 Start = Callable[[], Awaitable[tuple[str, Service]]]

@@ -299,7 +299,7 @@ _TABLE: tuple[Claim, ...] = (
         "kernel's numbers; and a "
         "query under the node's address that no mail follows, asked in another way, is found by "
         "the same code as both",
-        ("dns-early", "dns-label", "dns-case"),
+        ("dns-early", "dns-label", "dns-case", "dns-counted"),
         not_claimed_at=frozenset({Link.PORT25}),
         hosted=Expected.FAILS,
         short="looks up late, and plainly",
@@ -328,6 +328,22 @@ _TABLE: tuple[Claim, ...] = (
         causes="A queue number, a time, a name or a count in a greeting or reply, an "
         "extension offered to some and not to others, or a parameter of MAIL that the mail "
         "did not need. The words stand in the evidence.",
+    ),
+    Claim(
+        "port25-cert",
+        "After STARTTLS on port 25 the node shows the same certificate before and after mail, byte "
+        "for byte.",
+        "A",
+        "node",
+        "a prober on the web's network",
+        "it gets a certificate both times, and tells two of its own apart",
+        ("cert-counts",),
+        hosted=Expected.NOT_CLAIMED,
+        short="one certificate on port 25",
+        twin="two are told apart",
+        group=Group.WIRE,
+        causes="A certificate made for each connection: its serial number, dates or signature "
+        "can say what passed. Both serial numbers stand in the evidence.",
     ),
     Claim(
         "wire-fields",
@@ -385,7 +401,13 @@ _TABLE: tuple[Claim, ...] = (
         "probes on getrandom, the mails as the recipients have them, and the seized spool",
         "the node's calls are seen, and rows of its spool, and tags in it are Message-IDs'; and a "
         "Message-ID of an ordinary mail is not among their bytes",
-        ("message-id-time", "message-id-counted", "message-id-twister", "message-id-sealed"),
+        (
+            "message-id-time",
+            "message-id-counted",
+            "message-id-twister",
+            "message-id-sealed",
+            "tag-plain",
+        ),
         short="Message-IDs are chance",
         twin="an ordinary one is not",
         group=Group.MAIL,

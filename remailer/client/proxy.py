@@ -118,11 +118,11 @@ class Proxy:
         return f"remailer proxy: ready, {await self._state()}"
 
     async def stop(self) -> None:
-        """Stop at once; what isn't handed over is in the spool."""
+        """Stop, within a second; what isn't handed over is in the spool."""
         self._server.close()
         self._gate.close()
         self._link.close()
-        self._deliveries.stop()
+        await self._deliveries.stop()
         self._spool.close()
 
     async def _state(self) -> str:

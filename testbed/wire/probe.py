@@ -1,4 +1,4 @@
-"""Active probes of the links, from the harness: may a stranger in, does mail go to an impostor?
+"""Active probes of links, and of the certificate on port 25: what only who tries it can tell.
 
 Who proved what is encrypted in TLS 1.3, so no sniffer can see it: it has to be tried. The trying
 is done in a container at the prober's address (probe_agent.py); what it saw is judged here.
@@ -102,6 +102,7 @@ def task_of(
         "mail_port": 25,
         "cells": _CELLS if topology.link is Link.CELLS else None,
         "lenient": f"{STRANGER}.pem",
+        "changing": [f"{STRANGER}.pem", f"{FRIEND}.pem"],
         "nodes": {node.name: node.host for node in nodes},
         "link_ports": {node.name: ports[node.name] for node in nodes},
         "trusted": "\n".join(
@@ -242,7 +243,7 @@ class Prober:
             failed = Control("the prober did its work", found=False, where=why)
             return [
                 judge(claim, node.name, looked_at="nothing", controls=(failed,))
-                for claim in ("link-refuses", "link-pinned")
+                for claim in ("link-refuses", "link-pinned", "port25-cert")
                 for node in self.web.topology.remailers
             ]
         return findings(self.web.topology, json.loads(said), self._marks)

@@ -343,6 +343,45 @@ def _recipient(mail: str) -> str:
     return next(ln[4:] for ln in mail.splitlines() if ln.startswith("To: "))
 
 
+def certificate(host: str, port: int) -> str:
+    """What a host shows after STARTTLS on port 25: the certificate as hex, or `error: why`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with smtplib.SMTP(host, port, local_hostname=_ME, timeout=TALK_SECONDS) as client:
+            client.starttls(context=context)
+            line = client.sock
+            shown = line.getpeercert(binary_form=True) if isinstance(line, ssl.SSLSocket) else None
+            return (shown or b"").hex()
+    except (OSError, smtplib.SMTPException) as error:
+        return f"error: {str(error) or type(error).__name__}"
+
+
+def changing(files: Path, pems: list[str]) -> list[str]:
+    """The same question to a host of our own that shows another certificate each time."""
+
+    def show(pem: str) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(files / pem)
+        with contextlib.suppress(OSError), listening.accept()[0] as line:
+            line.settimeout(TALK_SECONDS)
+            line.sendall(f"220 {_ME}\r\n".encode())
+            for reply in (f"250-{_ME}\r\n250 STARTTLS\r\n", "220 go on\r\n"):
+                line.recv(4096)
+                line.sendall(reply.encode())
+            with context.wrap_socket(line, server_side=True) as inside:
+                inside.recv(4096)
+                inside.sendall(b"221 bye\r\n")
+
+    shown = []
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as server:
+        listening.settimeout(KNOCK_SECONDS)
+        for pem in pems:
+            server.submit(show, pem)
+            shown.append(certificate("127.0.0.1", listening.getsockname()[1]))
+    return shown
+
+
 def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
     """Everything at once over all nodes: mails out, strangers in, impostors waiting."""
     deadline = time.monotonic() + task["within"]
@@ -350,6 +389,8 @@ def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
     nodes: dict[str, str] = task["nodes"]
     cells = task["cells"]
     with ThreadPoolExecutor(2 * len(nodes)) as pool:
+        first = {n: pool.submit(certificate, host, task["mail_port"]) for n, host in nodes.items()}
+        twice = pool.submit(changing, files, task["changing"])
         for index, host in enumerate(nodes.values()):
             pool.submit(be_odd, host, task["mail_port"], ODD_PORT + 2 * index)
         submitted = {
@@ -376,6 +417,8 @@ def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
                     name: twins[json.dumps(face)].result()
                     for name, face in task["faces"][node].items()
                 },
+                "certificates": [first[node].result()],
+                "changing": twice.result(),
                 "attempts": {},
             }
             for node in nodes
@@ -383,6 +426,8 @@ def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
     impostors.wait(deadline)
     time.sleep(task["linger"])  # a look, not a wait: whoever sends twice may do so now
     impostors.close()
+    for node, host in nodes.items():  # after the mails, last of all
+        answers[node]["certificates"].append(certificate(host, task["mail_port"]))
     with impostors.changed:
         for (node, name), own in impostors.attempts.items():
             answers[node]["attempts"][name] = list(own)

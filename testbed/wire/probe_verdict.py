@@ -1,9 +1,11 @@
-"""What the prober saw, judged: may a stranger in, does mail go to an impostor? Pure."""
+"""What the prober saw, judged: stranger, impostor, and the certificate of port 25. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from cryptography import x509
 
 from testbed.hexdump import dump
 from testbed.topology import Link, Topology
@@ -31,14 +33,17 @@ FRIENDLY = "friend"
 def findings(
     topology: Topology, answers: Mapping[str, Any], marks: Mapping[str, str]
 ) -> list[Finding]:
-    """The rows link-refuses and link-pinned of every node, from what the agent saw. Pure.
+    """The rows link-refuses, link-pinned and port25-cert of every node. Pure.
 
     A node that the agent says nothing of is inconclusive.
     """
     nodes = [node.name for node in topology.remailers]
     encrypted = topology.link in (Link.TLS, Link.CELLS)
-    return [_refuses(name, answers.get(name, {})) for name in nodes] + [
-        _pinned(name, answers.get(name, {}), marks, encrypted=encrypted) for name in nodes
+    seen = [(name, answers.get(name, {})) for name in nodes]
+    return [
+        *(_refuses(name, answer) for name, answer in seen),
+        *(_pinned(name, answer, marks, encrypted=encrypted) for name, answer in seen),
+        *(_same(name, answer) for name, answer in seen),
     ]
 
 
@@ -131,6 +136,48 @@ def _handed_over(
         shown = what if attempt["tls"] else "in clear"
         took = f"took {len(attempt['mails'])} mail, " if attempt["mails"] else ""
         yield _told(f"{name}, attempt {number}", f"{took}{shown}: ", attempt["spoke"])
+
+
+def _same(node: str, answer: Mapping[str, Any]) -> Finding:
+    """One certificate on port 25, however many mails have come: its number could count them."""
+    before, after = answer.get("certificates", ["not tried", "not tried"])
+    asked = [before, after]
+    failed = [shown for shown in asked if not _is_hex(shown)]
+    own: list[str] = answer.get("changing", [])
+    bad = []
+    if not failed and before != after:
+        bad.append(
+            Evidence(
+                "port 25, STARTTLS",
+                f"{_named(before)} before the probe's mails, {_named(after)} after them",
+                Context(dump(bytes.fromhex(after))),
+            )
+        )
+    return judge(
+        "port25-cert", node,
+        looked_at=f"{len(asked) - len(failed)} handshakes on port 25, before and after mails",
+        controls=(
+            Control("it shows a certificate both times", not failed, "; ".join(failed)),
+            Control(
+                "two certificates of the prober's own are told apart",
+                len(set(own)) == 2 and all(map(_is_hex, own)),
+                "; ".join(shown if not _is_hex(shown) else _named(shown) for shown in own),
+            ),
+        ),
+        evidence=bad, kind="certificate",
+    )  # fmt: skip
+
+
+def _is_hex(shown: str) -> bool:
+    return bool(shown) and set(shown) <= set("0123456789abcdef")
+
+
+def _named(shown: str) -> str:
+    """A certificate by its serial number, or if it isn't one by its size."""
+    try:
+        return f"serial {x509.load_der_x509_certificate(bytes.fromhex(shown)).serial_number:x}"
+    except ValueError:
+        return f"{len(shown) // 2} bytes that are no certificate"
 
 
 def _told(where: str, lead: str, said: str) -> Evidence:

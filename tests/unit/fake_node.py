@@ -35,6 +35,9 @@ class FakeNode:
     """When TLS fails it tries again without."""
     loses_mail: bool = False
     sends_twice: bool = False
+    changes_certificate: bool = False
+    """On port 25, where it shows its link's, and then another."""
+    starts: int = 0
     sockets: list[socket.socket] = field(default_factory=list)
     running: bool = True
 
@@ -95,10 +98,17 @@ class FakeNode:
 
     def take(self, line: socket.socket) -> None:
         """Port 25."""
-        for mail in self._smtp(line):
+        for mail in self._smtp(line, starttls=True):
             threading.Thread(target=self.hand_on, args=(mail,), daemon=True).start()
 
-    def _smtp(self, line: socket.socket) -> list[str]:
+    def _start_tls(self, line: socket.socket) -> ssl.SSLSocket:
+        self.starts += 1
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        other = self.pem.with_name("probe.pem") if self.starts > 1 else self.pem
+        context.load_cert_chain(other if self.changes_certificate else self.pem)
+        return context.wrap_socket(line, server_side=True)
+
+    def _smtp(self, line: socket.socket, *, starttls: bool = False) -> list[str]:
         line.sendall(f"220 {self.node.domain}\r\n".encode())
         stream, mails = line.makefile("rb"), []
         while text := stream.readline():
@@ -108,6 +118,15 @@ class FakeNode:
                 while (part := stream.readline()) not in (b".\r\n", b""):
                     mail += part
                 mails.append(mail.decode())
+            if starttls and text.upper().startswith(b"EHLO"):
+                line.sendall(b"250-yes\r\n250 STARTTLS\r\n")
+                continue
+            if starttls and text.upper().startswith(b"STARTTLS"):
+                line.sendall(b"220 go on\r\n")
+                with self._start_tls(line) as inside:
+                    inside.recv(4096)
+                    inside.sendall(b"221 bye\r\n")
+                break
             if text.upper().startswith(b"QUIT"):
                 line.sendall(b"221 bye\r\n")
                 break

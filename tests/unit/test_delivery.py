@@ -80,8 +80,8 @@ class Bench:
             while any(await self.spool.contents()):
                 await asyncio.sleep(0.01)
 
-    def close(self) -> None:
-        self.all.stop()
+    async def close(self) -> None:
+        await self.all.stop()
         self.spool.close()
 
 
@@ -97,7 +97,7 @@ async def test_several_mails_in_one_conversation(bench: Callable[..., Bench]) ->
     here.all.schedule([await here.put("c@x", time.time() + 0.1)])
     await fake.until(3)
     await here.empty()
-    here.close()
+    await here.close()
     assert fake.begun == ["x"]
 
 
@@ -110,7 +110,7 @@ async def test_nothing_leaves_before_it_is_due(bench: Callable[..., Bench]) -> N
     for number in range(1, 5):
         await fake.until(number)
         assert time.time() >= dues[fake.sent[number - 1][0]]
-    here.close()
+    await here.close()
     assert [to for to, _ in fake.sent] == sorted(dues)
 
 
@@ -124,7 +124,7 @@ async def test_unreachable_is_tried_again(script: list[Any], bench: Callable[...
     here.all.schedule([await here.put("a@x"), await here.put("b@x")])
     await fake.until(2)
     await here.empty()
-    here.close()
+    await here.close()
     assert len(fake.begun) == attempts
 
 
@@ -137,7 +137,7 @@ async def test_deferred_and_broken_and_refused(bench: Callable[..., Bench]) -> N
     here = bench(fake)
     here.all.schedule([await here.put(f"{n}@x") for n in ("later", "breaks", "never", "fine")])
     await here.empty()
-    here.close()
+    await here.close()
     sent = [to for to, _ in fake.sent]
     assert sorted(sent) == ["breaks@x", "fine@x", "later@x", "later@x", "later@x", "never@x"]
 
@@ -147,7 +147,7 @@ async def test_no_such_destination_is_dropped(bench: Callable[..., Bench]) -> No
     here = bench(fake)
     here.all.schedule([await here.put("a@x"), await here.put("b@x")])
     await here.empty()
-    here.close()
+    await here.close()
     assert fake.sent == []
 
 
@@ -162,7 +162,7 @@ async def test_given_up_after_its_last_day(
     # After a stop of days: what nobody had a chance to take is tried once.
     here.all.schedule([await here.put("first@up", until=TODAY - 1)])
     await here.empty()
-    here.close()
+    await here.close()
     assert sorted(to for to, _ in fake.sent) == ["first@up", "later@up"]
 
 
@@ -174,7 +174,7 @@ async def test_after_days_without_power_nothing_is_given_up_at_once(
     here = bench(fake)
     here.all.schedule([await here.put("later@x", until=TODAY - 3)])
     await here.empty()
-    here.close()
+    await here.close()
     assert [to for to, _ in fake.sent] == ["later@x"] * 4
 
 
@@ -186,7 +186,7 @@ async def test_hanging_destinations_hold_up_nobody(bench: Callable[..., Bench]) 
         here.all.schedule([await here.put(f"{n}@{name}") for n in range(13)])
     here.all.schedule([await here.put("a@x")])
     await fake.until(1)
-    here.close()
+    await here.close()
     assert {fake.begun.count(name) for name in names} == {1}
 
 
@@ -195,7 +195,7 @@ async def test_one_conversation_each_while_they_are_scarce(bench: Callable[..., 
     here = bench(fake, most=2)
     here.all.schedule([await here.put(f"{n}@x") for n in range(40)])
     await here.empty()
-    here.close()
+    await here.close()
     assert fake.begun == ["x"]
 
 
@@ -208,7 +208,7 @@ async def test_connecting_has_an_end(
     here = bench(fake, most)
     here.all.schedule([await here.put("a@x")])
     await fake.until(1)
-    here.close()
+    await here.close()
     assert fake.begun == ["x", "x"]
 
 
@@ -218,7 +218,7 @@ async def test_a_burst_is_worth_more_conversations(bench: Callable[..., Bench]) 
     here.all.schedule([await here.put(f"{n}@x") for n in range(60)])
     await fake.until(60)
     await here.empty()
-    here.close()
+    await here.close()
     assert len(set(fake.sent)) == 60
     assert 1 < len(fake.begun) <= delivery.MOST_CONVERSATIONS
 
@@ -258,6 +258,49 @@ async def test_put_off_and_unreachable_have_paces_of_their_own(tmp_path: Path) -
     here.all.schedule([await here.put("later@x"), await here.put("fine@down")])
     await fake.until(2)
     await asyncio.sleep(0.2)
-    here.close()
+    await here.close()
     assert sorted(to for to, _ in fake.sent) == ["fine@down", "later@x"]
     assert sorted(fake.begun) == ["down", "down", "x"]
+
+
+async def test_a_stop_waits_for_the_reply_to_what_the_other_side_has(
+    bench: Callable[..., Bench],
+) -> None:
+    """Else an ordinary mail host would get it twice, whenever a node is started again."""
+    fake = Fake()
+    here = bench(fake)
+    said = asyncio.Event()
+
+    async def send(recipient: str, mail: bytes) -> Outcome:
+        fake.sent.append((recipient, mail))
+        await said.wait()
+        return Outcome.DELIVERED
+
+    fake.send = send  # type: ignore[method-assign]
+    here.all.schedule([await here.put("a@x"), await here.put("b@x")])
+    while not fake.sent:
+        await asyncio.sleep(0.01)
+    asyncio.get_running_loop().call_later(0.1, said.set)
+    await here.all.stop()
+    _, left = await here.spool.contents()
+    await here.close()
+    assert len(fake.sent) == len(left) == 1
+
+
+async def test_a_stop_waits_for_no_reply_that_does_not_come(bench: Callable[..., Bench]) -> None:
+    fake = Fake()
+    here = bench(fake)
+
+    async def send(recipient: str, mail: bytes) -> Outcome:
+        fake.sent.append((recipient, mail))
+        return await asyncio.Future()
+
+    fake.send = send  # type: ignore[method-assign]
+    here.all.schedule([await here.put("a@x")])
+    while not fake.sent:
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(2 * delivery.PARTING_SECONDS):
+        await here.all.stop()
+    _, left = await here.spool.contents()
+    await here.close()
+    assert len(left) == 1

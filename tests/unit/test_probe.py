@@ -108,7 +108,7 @@ def probe(
 def test_good_nodes_pass(probe: Any) -> None:
     found = probe()
     assert {key: f.status for key, f in found.items() if f.status is not Status.PASS} == {}
-    assert len(found) == 4
+    assert len(found) == 6
     assert found["link-refuses", "alpha"].controls[2].where == ""
     assert "10 attempts ended without a word" in found["link-pinned", "alpha"].looked_at
 
@@ -143,6 +143,19 @@ def test_tls12_is_found_on_both_sides(probe: Any) -> None:
     assert {e.where.split(",")[0] for e in found["link-pinned", "alpha"].evidence} == {"probe-old"}
 
 
+def test_a_certificate_that_changes_is_told_by_both_serial_numbers(probe: Any, files: Path) -> None:
+    found = probe(changes_certificate=True)
+    assert {key for key, f in found.items() if f.status is Status.FAIL} == {
+        ("port25-cert", "alpha")
+    }
+    (told,) = found["port25-cert", "alpha"].evidence
+    first, then = (
+        x509.load_pem_x509_certificate((files / f"{name}.pem").read_bytes()).serial_number
+        for name in ("alpha", FRIEND)
+    )
+    assert told.what == f"serial {first:x} before the probe's mails, serial {then:x} after them"
+
+
 @pytest.mark.parametrize("fault", ["loses_mail", "sends_twice"])
 def test_mail_lost_or_doubled_is_no_pass(probe: Any, fault: str) -> None:
     found = probe(within=2.0, **{fault: True})
@@ -153,7 +166,8 @@ def test_mail_lost_or_doubled_is_no_pass(probe: Any, fault: str) -> None:
 
 def test_in_clear_both_fail_with_what_was_said(probe: Any) -> None:
     found = probe(SMTP)
-    assert {f.status for f in found.values()} == {Status.FAIL}
+    links = {key: f.status for key, f in found.items() if key[0] != "port25-cert"}
+    assert set(links.values()) == {Status.FAIL}
     (let_in,) = found["link-refuses", "bravo"].evidence
     assert "220 bravo" in let_in.what
     handed = found["link-pinned", "bravo"].evidence

@@ -60,6 +60,7 @@ TECHNICAL = (
     Plant("message_id_time", "technical", "message-ids", "not chance", r"no such number"),
     Plant("message_id_counted", "technical", "message-ids", "not chance", r"no such number"),
     Plant("message_id_twister", "technical", "message-ids", "not chance", r"no such number"),
+    Plant("tag_plain", "technical", "message-ids", "not chance", r"of no Message-ID that another"),
     Plant("date_exact", "technical", "headers", "date", r"date: .* \d\d:\d\d:\d\d"),
     # -- the spool
     Plant("early_250", "technical", "durable", "not durable", r"250"),
