@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -62,10 +63,21 @@ class HostKey:
 
 
 def _load(both: bytes, context: ssl.SSLContext) -> None:
-    """OpenSSL reads keys from files only: this one is in no file system, and gone at once."""
-    with os.fdopen(os.memfd_create("host-key"), "wb", buffering=0) as file:
-        file.write(both)
-        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+    """OpenSSL reads certificate and key from files only: these are pipes, and empty at once."""
+    with _pipe(both) as certificate, _pipe(both) as key:
+        context.load_cert_chain(certificate, key)
+
+
+@contextmanager
+def _pipe(data: bytes) -> Iterator[str]:
+    """The path of a pipe in which these bytes lie; at most 64 KiB, which a pipe holds."""
+    out, into = os.pipe()
+    try:
+        with os.fdopen(into, "wb", buffering=0) as end:
+            end.write(data)
+        yield f"/proc/self/fd/{out}"
+    finally:
+        os.close(out)
 
 
 def client_context() -> ssl.SSLContext:
