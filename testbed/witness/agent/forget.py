@@ -19,32 +19,19 @@ from testbed.witness.agent import opening, rest, seize, walk
 MOST_PIECES = 100
 """Pieces of one node that are told."""
 
-WAITS = "mail lies in it"
-"""It may be gone in a moment, when a peer says that it has it; if not, it is told as it lies."""
-
 
 def run(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One answer a node."""
     deadline = time.monotonic() + task["within"]
     for name, pid in task["nodes"].items():
         try:
-            busy = rest.wait(partial(_going_on, pid, task), deadline)
+            spool = f"{task['folder']}/{task['database']}"
+            busy = rest.wait(partial(rest.of_spool, pid, spool), deadline)
             files = seize.files_of(pid, task["folder"])
             secret = walk.read(pid, task["secret"])
-            busy = "" if busy == WAITS else busy
             yield {"node": name, "rest": busy} | tried(files, task["database"], secret)
         except (walk.Unseen, OSError, sqlite3.Error) as error:
             yield {"node": name, "why": str(error)}
-
-
-def _going_on(pid: int, task: dict[str, Any]) -> str:
-    if busy := rest.of_spool(pid, f"{task['folder']}/{task['database']}"):
-        return busy
-    image = seize.files_of(pid, task["folder"]).get(task["database"], b"")
-    try:
-        return WAITS if opening.count(image, "spool") else ""
-    except sqlite3.Error:
-        return "it was just being written to"
 
 
 def tried(files: dict[str, bytes], name: str, secret: bytes) -> dict[str, Any]:

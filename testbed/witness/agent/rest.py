@@ -1,23 +1,30 @@
-"""Waiting until a node is at rest: nothing in its spool's log, no conversation, no health check."""
+"""Waiting until a node is at rest: an empty spool and log, no conversation, no health check."""
 
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
-from testbed.witness.agent import kernelfacts, processfacts, walk
+from testbed.witness.agent import kernelfacts, opening, processfacts, walk
 
 AGAIN = 0.05
 """Seconds between two looks."""
 
+MAIL = "mail lies in it"
+"""It may be gone in a moment, when a peer says that it has it; if not, it is told as it lies."""
+
 
 def wait(look: Callable[[], str], deadline: float) -> str:
-    """Look until there is nothing going on; else what there still was at the deadline."""
+    """Look until there is nothing going on; else what there still was at the deadline.
+
+    Mail that still lies in the spool by then may lie there for days: that is rest, too.
+    """
     while True:
         busy = look()
         if not busy or time.monotonic() > deadline:
-            return busy
+            return "" if busy == MAIL else busy
         time.sleep(AGAIN)
 
 
@@ -26,17 +33,23 @@ def of_spool(pid: int, spool: str) -> str:
     with contextlib.suppress(FileNotFoundError):
         if walk.lstat(pid, f"{spool}-wal").st_size:
             return "its log was not empty"
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            return MAIL if opening.count(walk.read(pid, spool), "spool") else ""
+        except sqlite3.Error:
+            return "it was just being written to"
     return ""
 
 
 def of_node(pid: int, spool: str, links: Sequence[int] = ()) -> str:
     """What the whole node is at, or nothing; links that are always there are no conversations."""
-    if busy := of_spool(pid, spool):
-        return busy
+    spooling = of_spool(pid, spool)
+    if spooling not in ("", MAIL):
+        return spooling
     kinds = kernelfacts.sockets(pid, links).values()
     if count := sum(kind.startswith("tcp talking") for kind in kinds):
         return f"it had {count} conversations"
     pids = processfacts.of_container(pid)
     if any(processfacts.executed(one, pids) for one in pids):
         return "something was being executed in it: a health check, say"
-    return ""
+    return spooling

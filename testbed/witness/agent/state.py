@@ -40,8 +40,8 @@ def _at_rest(pid: int, task: dict[str, Any], deadline: float) -> dict[str, Any]:
     while True:
         busy = rest.wait(look, deadline)
         told = _read(pid, task)
-        if busy or not (busy := look()):
-            return told | {"rest": busy}
+        if busy or not (busy := look()) or time.monotonic() > deadline:
+            return told | {"rest": busy.removeprefix(rest.MAIL)}
 
 
 def _read(pid: int, task: dict[str, Any]) -> dict[str, Any]:
