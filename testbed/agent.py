@@ -53,7 +53,7 @@ def stream(web: Watched, job: str, services: Sequence[str], **task: Any) -> Iter
         raise TestbedError(f"the witness has ended: {_last_word(witness)}")
     made = docker.exec_create(witness.id, argv, stdin=True, workdir=FOLDER)["Id"]
     connection = docker.exec_start(made, socket=True)
-    _socket(connection).sendall(json.dumps({"nodes": pids, **task}).encode() + b"\n")
+    raw(connection).sendall(json.dumps({"nodes": pids, **task}).encode() + b"\n")
     # Docker does not end the stream when the container dies meanwhile.
     most, late = PATIENCE + task.get("within", 0), threading.Event()
     patience = threading.Timer(most, _hang_up, [connection, late])
@@ -86,9 +86,9 @@ def _last_word(container: Container) -> str:
 def _hang_up(connection: Any, late: threading.Event) -> None:
     late.set()
     with contextlib.suppress(OSError):
-        _socket(connection).shutdown(socket.SHUT_RDWR)
+        raw(connection).shutdown(socket.SHUT_RDWR)
 
 
-def _socket(connection: Any) -> Any:
+def raw(connection: Any) -> Any:
     """What Docker's library wraps for reading only, where it does."""
     return getattr(connection, "_sock", connection)

@@ -1,6 +1,6 @@
-"""Keys and passwords of a web: each node makes its own private keys inside its own volume.
+"""Keys and passwords of a web: nodes and users make their private keys inside their own volumes.
 
-The harness never sees them: a node prints its public directory entry and nothing else. The mail
+The harness never sees them: each prints its public entry and nothing else. The mail
 users' passwords and the prober's keys are the harness's own; they live in the web's state folder
 (0600) and end with it.
 """
@@ -21,9 +21,11 @@ from docker.models.containers import Container
 from pydantic import ValidationError
 
 from remailer.directory import Directory, Peer
+from remailer.guests import Guest as Entry
+from remailer.guests import Guests
 from testbed.contract import KEYS
 from testbed.errors import DockerError
-from testbed.topology import MailHost, Node, Topology
+from testbed.topology import Guest, MailHost, Node, Topology
 
 
 def make_node_keys(docker: DockerClient, topology: Topology, image: str) -> list[Peer]:
@@ -32,31 +34,59 @@ def make_node_keys(docker: DockerClient, topology: Topology, image: str) -> list
         return list(pool.map(lambda node: _init(docker, topology, node, image), topology.remailers))
 
 
+def make_guest_keys(docker: DockerClient, topology: Topology, image: str) -> dict[str, list[Entry]]:
+    """Run `remailer guest` for every user with a proxy; the entries by the node they call."""
+
+    def entry(guest: Guest) -> Entry:
+        said = _made(docker, topology, guest, image, ["guest", guest.name])
+        return Entry.model_validate_json(said)
+
+    found: dict[str, list[Entry]] = {}
+    with ThreadPoolExecutor(4) as pool:
+        for guest, one in zip(topology.guests, pool.map(entry, topology.guests), strict=True):
+            found.setdefault(guest.path[0], []).append(one)
+    return found
+
+
 def _init(docker: DockerClient, topology: Topology, node: Node, image: str) -> Peer:
+    arguments = [
+        "init", "--name", node.name, "--address", node.address, "--host", node.host,
+        "--link-port", str(topology.link.port), "--speaks", str(topology.link),
+    ]  # fmt: skip
+    try:
+        return Peer.model_validate_json(_made(docker, topology, node, image, arguments))
+    except ValidationError:
+        raise DockerError(f"{node.name}: remailer init printed no directory entry") from None
+
+
+def _made(
+    docker: DockerClient,
+    topology: Topology,
+    owner: Node | Guest,
+    image: str,
+    arguments: Sequence[str],
+) -> bytes:
+    """What a command says that makes keys in the owner's volume, and has no network."""
     container: Container = docker.containers.create(
         image,
-        [
-            "init", "--name", node.name, "--address", node.address, "--host", node.host,
-            "--link-port", str(topology.link.port), "--speaks", str(topology.link),
-        ],
-        user=f"{node.uid}:{node.uid}",
+        [*arguments, "--keys", KEYS],
+        user=f"{owner.uid}:{owner.uid}",
         network_mode="none",
         read_only=True,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges:true"],
-        volumes={topology.keys_volume(node): {"bind": KEYS, "mode": "rw"}},
+        volumes={topology.keys_volume(owner): {"bind": KEYS, "mode": "rw"}},
         labels={"unlogged.web": topology.web},
-    )  # fmt: skip
+    )
     try:
         container.start()
         status = int(container.wait(timeout=60)["StatusCode"])
-        said = container.logs(stdout=True, stderr=False)
+        said: bytes = container.logs(stdout=True, stderr=False)
         if status:
             why = container.logs(stdout=False, stderr=True).decode(errors="replace").strip()
-            raise DockerError(f"{node.name}: remailer init ended with {status}: {why or 'no word'}")
-        return Peer.model_validate_json(said)
-    except ValidationError:
-        raise DockerError(f"{node.name}: remailer init printed no directory entry") from None
+            what = f"remailer {arguments[0]} ended with {status}"
+            raise DockerError(f"{owner.name}: {what}: {why or 'no word'}")
+        return said
     finally:
         container.remove(force=True)
 
@@ -100,3 +130,9 @@ def write_directory(path: Path, entries: Sequence[Peer]) -> Directory:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(directory.model_dump(mode="json"), indent=1) + "\n")
     return directory
+
+
+def write_guests(path: Path, entries: Sequence[Entry]) -> None:
+    """Write a node's public file of guests."""
+    path.write_text(Guests(guests=tuple(entries)).model_dump_json(indent=1) + "\n")
+    path.chmod(0o644)

@@ -20,6 +20,10 @@ PROBE_PORT = 2600
 MAX_NODES = 200
 FIRST_UID = 20001
 """Uid of the first node; each node has one of its own, so that none can read another's memory."""
+MAX_PROXIED = 6
+"""Nodes of a web in which each directed link has a user with a proxy."""
+FIRST_GUEST, FIRST_GUEST_UID = 211, 21001
+"""The last octet and the uid of the first of these users."""
 
 _NAMES = (
     "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliett",
@@ -68,6 +72,16 @@ class Node:
 
 
 @dataclass(frozen=True)
+class Guest:
+    """A user with a proxy: its name, place and uid, and the two remailers that its mail takes."""
+
+    name: str
+    host: str
+    uid: int
+    path: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class MailHost:
     """An ordinary mail host (Postfix and Dovecot, logs on) with its users' local parts."""
 
@@ -96,6 +110,8 @@ class Topology:
     """Cells a second on each link, each way; on `cells` only."""
     hosted: bool = False
     """Each node is a user's process beside a mail host that logs; on port 25 it has to be."""
+    proxies: bool = False
+    """Each directed link has a user of its own, who is a guest of its first node; on `cells`."""
     witness: str = "full"
     """`plain`: without CAP_SYS_ADMIN, so that nodes aren't watched from their first instruction."""
 
@@ -111,6 +127,8 @@ class Topology:
             raise UsageError(f"NODES={self.nodes}: a web has 2 to {MAX_NODES} remailers")
         if not 1 <= self.cells <= 100:
             raise UsageError(f"CELLS={self.cells}: 1 to 100 cells a second")
+        if self.proxies and (self.link is not Link.CELLS or self.nodes > MAX_PROXIED):
+            raise UsageError(f"proxies: only on cells, and in webs of at most {MAX_PROXIED} nodes")
         if self.witness not in {"full", "plain"}:
             raise UsageError(f"WITNESS={self.witness!r}: use full, or plain (no CAP_SYS_ADMIN)")
         if not re.fullmatch(
@@ -132,9 +150,20 @@ class Topology:
             Node(_name(i), f"{self.net}.{11 + i}", FIRST_UID + i) for i in range(self.nodes)
         )
 
-    def keys_volume(self, node: Node) -> str:
-        """What Docker calls the volume in which a node has its keys."""
-        return f"{self.web}_{node.name}-keys"
+    @property
+    def guests(self) -> tuple[Guest, ...]:
+        """The users with proxies, if there are such."""
+        return tuple(
+            Guest(
+                f"user-{a.name}-{b.name}", f"{self.net}.{FIRST_GUEST + at}", FIRST_GUEST_UID + at,
+                (a.name, b.name),
+            )
+            for at, (a, b) in enumerate(self.links if self.proxies else ())
+        )  # fmt: skip
+
+    def keys_volume(self, owner: Node | Guest) -> str:
+        """What Docker calls the volume in which a node, or a user with a proxy, has its keys."""
+        return f"{self.web}_{owner.name}-keys"
 
     @property
     def sender(self) -> MailHost:
@@ -184,6 +213,7 @@ class Topology:
         """The name that belongs to an address, or the address itself: for people to read."""
         names = {n.host: n.name for n in self.remailers}
         names |= {m.host: m.name for m in self.mailhosts}
+        names |= {g.host: g.name for g in self.guests}
         names |= {self.dns: "dns", self.prober: "prober"}
         return names.get(host, host)
 

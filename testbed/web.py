@@ -29,6 +29,7 @@ Phase = Callable[[str], AbstractContextManager[Any]]
 
 READY = {
     "remailer": ": ready",
+    "proxy": "remailer proxy: ready",
     "mailhost": "mailhost: ready",
     "dns": "nsd started",
     "sniffer": "File:",
@@ -112,8 +113,9 @@ class Web:
 
     def _services(self) -> set[str]:
         nodes = {node.name for node in self.topology.remailers}
+        guests = {guest.name for guest in self.topology.guests}
         hosts = {host.name for host in self.topology.mailhosts}
-        return nodes | hosts | {"dns", "sniffer", "witness"}
+        return nodes | guests | hosts | {"dns", "sniffer", "witness"}
 
     # -- up ---------------------------------------------------------------------------------
 
@@ -157,6 +159,10 @@ class Web:
             self._watch(nodes)
             gate.open_(self.state / "gate")
             self._wait_until_ready()
+        if guests := [guest.name for guest in self.topology.guests]:
+            with phase("users with proxies"), ThreadPoolExecutor(len(guests)) as pool:
+                self._start(guests)
+                list(pool.map(lambda guest: self._wait_for(guest, READY["proxy"]), guests))
 
     def _watch(self, nodes: Sequence[str]) -> None:
         """Have the witness watch the nodes, which wait at their gate. If it can't, it says so."""
@@ -195,6 +201,9 @@ class Web:
         prober, files = identities(self.topology, entries[0].openpgp)
         for name, data in files.items():
             keys.write_secret(self.state / "probe" / name, data)
+        guests = keys.make_guest_keys(self.docker, self.topology, self.images["remailer"])
+        for name, theirs in guests.items():
+            keys.write_guests(self.state / "public" / f"guests-{name}.json", theirs)
         directory = self.state / "public" / "directory.json"
         keys.write_directory(directory, [*entries, *prober])
         directory.chmod(0o644)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from testbed.attack import combined, score, statistics
@@ -14,7 +14,7 @@ from testbed.attack.logs import read
 from testbed.attack.match import at_hops, pairs
 from testbed.attack.observation import Observation
 from testbed.attack.observe import observe
-from testbed.attack.plant import planted, visible
+from testbed.attack.plant import SHOWN, on_lines, visible
 from testbed.attack.score import Asked, Chain, Crossing, Score, Sets
 from testbed.attack.truth import Truth, truth
 from testbed.topology import Topology
@@ -77,7 +77,7 @@ class Case:
 def attacked(got: Recorded, seed: int, seconds: float) -> Case:
     """Let every attack try. Where the capture can't be trusted, nothing is asked."""
     topology = got.topology
-    stage, pooled = str(topology.link), topology.pool != "off"
+    stage, pooled = stage_of(topology), topology.pool != "off"
     scores: dict[str, Score | None] = {}
     paths: dict[str, tuple[Crossing, ...]] = {}
     chains: tuple[Chain, ...] = ()
@@ -95,6 +95,11 @@ def attacked(got: Recorded, seed: int, seconds: float) -> Case:
         stage, topology.pool, seed, got.rate, sent, got.arrived, seconds, scores, paths,
         got.trouble, chains,
     )  # fmt: skip
+
+
+def stage_of(topology: Topology) -> str:
+    """The column: its link stage, or `proxy` where users have proxies."""
+    return "proxy" if topology.proxies else str(topology.link)
 
 
 def written(seen: Observation, told: Truth, rng: random.Random) -> tuple[Chain, ...]:
@@ -158,8 +163,8 @@ def scored(
     attack: Attack, seen: Sequence[View], wanted: Expected, rng: random.Random
 ) -> Score | None:
     """An attack's score; with a leak planted as well, where it is expected to be at chance."""
-    if attack.guess is None or attack.ask is None:
-        return score.of_windows(*seen[0], rng)
+    if attack.windows is not None:
+        return _of_windows(attack.windows, *seen[0], wanted, rng)
     asked = _asked(attack, seen)
     if not asked:
         return None
@@ -174,6 +179,21 @@ def scored(
         found = leak is not None and _finds(attack, seen, leak, rng)
         got = replace(got, leak=leak, planted=found)
     return got
+
+
+def _of_windows(
+    windows: Callable[[Observation, Truth], score.Windows],
+    seen: Observation,
+    told: Truth,
+    wanted: Expected,
+    rng: random.Random,
+) -> Score | None:
+    """A classifier's score; also on lines that give some mail away, if it shall be at chance."""
+    got = score.of_windows(windows(seen, told), rng)
+    if got is None or wanted is not Expected.CHANCE:
+        return got
+    found = score.of_windows(windows(on_lines(seen, told, rng), told), rng)
+    return replace(got, leak=SHOWN, planted=found is not None and found.p < ALPHA)
 
 
 def _asked(attack: Attack, seen: Sequence[View]) -> dict[Question, Asked]:
@@ -199,18 +219,11 @@ def _finds(attack: Attack, seen: Sequence[View], leak: float, rng: random.Random
     asked = _asked(attack, seen)
     chosen = rng.sample(list(asked), max(1, round(leak * len(asked))))
     altered = [
-        planted(observation, told, _given_away(told, [key for at, key in chosen if at == place]))
+        attack.plant(observation, told, [key for at, key in chosen if at == place])
         for place, (observation, told) in enumerate(seen)
     ]
     found = score.of_answers(_guesses(attack, altered, rng), asked, rng)
     return found.p < ALPHA
-
-
-def _given_away(told: Truth, questions: Collection[Hashable]) -> list[int]:
-    """The entries that a question is about: one, or all mails of a person (or with his block)."""
-    people = {told.entries[key].sender if isinstance(key, int) else key for key in questions}
-    whole = {n for n, one in told.entries.items() if one.kind != "forward" and one.sender in people}
-    return sorted({key for key in questions if isinstance(key, int)} | whole)
 
 
 def holm(cases: Sequence[Case]) -> dict[tuple[str, str, str], float]:

@@ -6,11 +6,12 @@ The matrix, its report and docs/attacks.md follow this table; `expected.py` says
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from testbed.attack import (
+    author,
     colluding,
     combined,
     content,
@@ -21,6 +22,7 @@ from testbed.attack import (
     intersection,
     n_minus_1,
     order,
+    plant,
     reuse,
     score,
     size,
@@ -28,10 +30,12 @@ from testbed.attack import (
 )
 from testbed.attack.match import Costs, at_hops, sizes, times
 from testbed.attack.observation import Observation
+from testbed.attack.truth import Truth
 
 MAIL = ("forward", "reply", "sealed")
 """The kinds of mail that the passive attacks are asked about."""
 
+Plant = Callable[[Observation, Truth, Collection[Hashable]], Observation]
 Guess = Callable[[Observation, random.Random], Mapping[Any, Hashable]]
 
 
@@ -52,6 +56,10 @@ class Attack:
     """What the attacker thinks of each candidate, where that makes an anonymity set."""
     trials: bool = False
     """Its questions are independent of each other: each is a round of its own."""
+    plant: Plant = plant.past_everything
+    """How mails are given away in a trace, for it to find where it is expected to be at chance."""
+    windows: Callable[[Observation, Truth], score.Windows] | None = None
+    """Of a classifier: what it is taught on and asked about."""
 
 
 def _combined(seen: Observation) -> list[Costs]:
@@ -109,7 +117,11 @@ ATTACKS = (
     ),
     Attack(
         "busy or idle", "W", "is there mail on a link in a window of 2 s, from its packets",
-        "Fu, Graham, Bettati and Zhao 2003", None, None,
+        "Fu, Graham, Bettati and Zhao 2003", None, None, windows=score.of_links,
+    ),
+    Attack(
+        "user's line", "W", "does a user with a proxy write, from his line's packets",
+        "Fu, Graham, Bettati and Zhao 2003", None, None, windows=score.of_lines,
     ),
     Attack(
         "flow", "W", "which hop comes next on a person's path, from all his mails",
@@ -118,6 +130,16 @@ ATTACKS = (
     Attack(
         "end to end", "W", "which mail that leaves the web is it, from content, size and time",
         "Serjantov and Danezis 2002 (the set)", ends.guess, score.way_out, ends.costs,
+    ),
+    Attack(
+        "author", "W", "who wrote a mail that leaves the web, from content, size and time",
+        "Serjantov and Danezis 2002 (the set)", author.guess, score.author("forward"),
+        author.costs, plant=plant.from_home,
+    ),
+    Attack(
+        "author, padded", "W", "the same of mail in size classes; a proxy's line has cells only",
+        "Serjantov and Danezis 2002 (the set)", author.guess, score.author("padded"),
+        author.costs, plant=plant.from_home,
     ),
     Attack(
         "intersection", "W", "whom does a person write to: who gets mail each time he writes",

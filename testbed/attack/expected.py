@@ -50,7 +50,8 @@ W, B, L, C, Q, M, N = (
 HARMLESS = frozenset({L, C, Q})
 """What an attack may only say that finds what is planted."""
 
-STAGES = ("port25", "direct25", "smtp", "tls", "cells")
+STAGES = ("port25", "direct25", "smtp", "tls", "cells", "proxy")
+"""The columns: the link stages, and `cells` where users have proxies, too."""
 
 
 def _row(*pairs: tuple[Expected, Expected]) -> dict[str, tuple[Expected, Expected]]:
@@ -60,24 +61,27 @@ def _row(*pairs: tuple[Expected, Expected]) -> dict[str, tuple[Expected, Expecte
 TABLE: dict[str, dict[str, tuple[Expected, Expected]]] = {
     # Attack → for each stage, what is expected with the pool off and on. On port 25 a mail waits
     # for two mail systems and a process of its own: how long depends on the machine.
-    #                          port25  direct25  smtp    tls     cells
-    "logs":                  _row((W, B), (W, B), (N, N), (N, N), (N, N)),
-    "content, forward":      _row((C, C), (C, C), (C, C), (C, C), (C, C)),
-    "content, reply":        _row((W, W), (W, W), (W, W), (C, C), (C, C)),
-    "content, sealed reply": _row((C, C), (C, C), (C, C), (C, C), (C, C)),
-    "block used again":      _row((B, B), (B, B), (W, B), (C, C), (C, C)),
-    "size":                  _row((B, B), (B, B), (B, B), (B, B), (C, C)),
-    "order":                 _row((B, L), (B, L), (B, L), (B, L), (C, C)),
-    "time":                  _row((M, L), (M, L), (B, L), (B, L), (C, C)),
-    "combined":              _row((W, B), (W, B), (W, B), (W, B), (C, C)),
-    "busy or idle":          _row((M, M), (M, M), (W, M), (W, M), (Q, M)),
-    "flow":                  _row((M, M), (M, M), (B, M), (B, M), (C, C)),
-    "end to end":            _row((B, B), (B, B), (B, B), (B, B), (B, B)),
-    "intersection":          _row((M, M), (M, M), (B, M), (B, M), (M, M)),
-    "disclosure":            _row((M, M), (M, M), (B, M), (B, M), (M, M)),
-    "tagging":               _row((B, B), (B, B), (B, B), (B, B), (B, B)),
-    "n-1":                   _row((B, B), (B, B), (B, B), (B, B), (M, M)),
-    "colluding":             _row((B, B), (B, B), (B, B), (B, B), (B, B)),
+    #                          port25  direct25  smtp    tls     cells   proxy
+    "logs":                  _row((W, B), (W, B), (N, N), (N, N), (N, N), (N, N)),
+    "content, forward":      _row((C, C), (C, C), (C, C), (C, C), (C, C), (N, N)),
+    "content, reply":        _row((W, W), (W, W), (W, W), (C, C), (C, C), (N, N)),
+    "content, sealed reply": _row((C, C), (C, C), (C, C), (C, C), (C, C), (N, N)),
+    "block used again":      _row((B, B), (B, B), (W, B), (C, C), (C, C), (N, N)),
+    "size":                  _row((B, B), (B, B), (B, B), (B, B), (C, C), (N, N)),
+    "order":                 _row((B, L), (B, L), (B, L), (B, L), (C, C), (N, N)),
+    "time":                  _row((M, L), (M, L), (B, L), (B, L), (C, C), (N, N)),
+    "combined":              _row((W, B), (W, B), (W, B), (W, B), (C, C), (N, N)),
+    "busy or idle":          _row((M, M), (M, M), (W, M), (W, M), (Q, M), (N, N)),
+    "user's line":           _row((N, N), (N, N), (N, N), (N, N), (N, N), (C, C)),
+    "flow":                  _row((M, M), (M, M), (B, M), (B, M), (C, C), (N, N)),
+    "end to end":            _row((B, B), (B, B), (B, B), (B, B), (B, B), (N, N)),
+    "author":                _row((M, M), (M, M), (B, M), (B, M), (B, M), (N, N)),
+    "author, padded":        _row((M, M), (M, M), (M, M), (M, M), (M, M), (C, C)),
+    "intersection":          _row((M, M), (M, M), (B, M), (B, M), (M, M), (N, N)),
+    "disclosure":            _row((M, M), (M, M), (B, M), (B, M), (M, M), (N, N)),
+    "tagging":               _row((B, B), (B, B), (B, B), (B, B), (B, B), (N, N)),
+    "n-1":                   _row((B, B), (B, B), (B, B), (B, B), (M, M), (N, N)),
+    "colluding":             _row((B, B), (B, B), (B, B), (B, B), (B, B), (N, N)),
 }  # fmt: skip
 
 

@@ -39,6 +39,8 @@ class Size:
     reply: int = 4
     sealed: int = 2
     """Replies to a block with an `Encrypt-Key` in each layer."""
+    padded: int = 0
+    """Forward mail in size classes, as `remailer send --pad` and every proxy makes it."""
     tagged: int = 1
     rounds: int = 4
     rate: float = 1.0
@@ -49,7 +51,7 @@ class Size:
         """By kind."""
         return {
             "forward": self.forward, "reply": self.reply, "sealed": self.sealed,
-            "tagged": self.tagged,
+            "padded": self.padded, "tagged": self.tagged,
         }  # fmt: skip
 
     @property
@@ -63,14 +65,14 @@ class Posted:
     """One letter as it is submitted, and what is true of it."""
 
     kind: str
-    """`forward`, `reply`, `sealed`, `tagged`; in rounds `target` and `own`."""
+    """`forward`, `reply`, `sealed`, `padded`, `tagged`; in rounds `target` and `own`."""
     path: tuple[str, str]
     sender: str
     recipient: str
     at: float
     """Seconds after the beginning."""
     to: str
-    """The remailer that it is mailed to."""
+    """The remailer that it is mailed to; by a proxy it is the recipient."""
     mail: bytes
     mark: str
     """Stands in the Message-ID up to the first hop, and in the text."""
@@ -87,7 +89,8 @@ class Load:
 
 
 def plan(topology: Topology, directory: Directory, size: Size, rng: random.Random) -> Load:
-    """Make and seal all letters: kinds `forward`, `reply`, `sealed`, `tagged`, `target`, `own`."""
+    """Make all letters, and seal them: kinds `forward`, `reply`, `sealed`, `padded`, `tagged`, and
+    in rounds `target` and `own`. Where users have proxies these seal, and all mail is `padded`."""
     maker = _Maker(topology, directory, rng)
     paths = [(a.name, b.name) for a, b in topology.links]
     wanted = [
@@ -130,6 +133,8 @@ class _Maker:
         recipient = f"{away.users[0]}+{who}@{away.domain}"
         mark, self.count = f"{self.run}.{self.count:05d}", self.count + 1
         body = text(self.rng, round(SMALL * (LARGE / SMALL) ** self.rng.random()), mark)
+        if self.topology.proxies:
+            return self._by_proxy(path, recipient, at, mark, body)
         made = self._submission(kind, path, recipient, body)
         tag = b"tag %032x\r\n" % self.rng.getrandbits(128) if kind == "tagged" else b""
         head = (
@@ -139,11 +144,20 @@ class _Maker:
         mail = head.encode() + made.body + tag
         return Posted(kind, path, sender, recipient, at, made.recipient, mail, mark, tag)
 
+    def _by_proxy(
+        self, path: tuple[str, str], recipient: str, at: float, mark: str, body: bytes
+    ) -> Posted:
+        """As a user's mail program hands it in: only its text goes on, with the mark in it."""
+        user = next(guest.name for guest in self.topology.guests if guest.path == path)
+        head = f"From: me@localhost\r\nTo: {recipient}\r\nDate: {formatdate()}\r\n\r\n"
+        return Posted("padded", path, user, recipient, at, recipient, head.encode() + body, mark)
+
     def _submission(
         self, kind: str, path: tuple[str, str], recipient: str, body: bytes
     ) -> Submission:
         if kind not in {"reply", "sealed"}:
-            return chain.make(self.directory, path, [recipient], "", body)
+            padded = kind == "padded"
+            return chain.make(self.directory, path, [recipient], "", body, padded=padded)
         if (kind, path) not in self.blocks:
             phrases = reply_block.phrases(len(path), self.rng) if kind == "sealed" else ()
             made = reply_block.make(self.directory, path, recipient, phrases=phrases)

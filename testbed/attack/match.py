@@ -100,7 +100,7 @@ def pairs(
     """
     found: dict[int, tuple[str, Transfer]] = {}
     for room, cost in zip(rooms, costs, strict=True):
-        for number, column in zip(room.numbers, assign(_jittered(cost, rng)), strict=True):
+        for number, column in zip(room.numbers, assign(jittered(cost, rng)), strict=True):
             chosen = rng.randrange(len(room.names)) if column is None else column
             found[number] = room.names[chosen], room.candidates[chosen]
     return found
@@ -116,7 +116,7 @@ def likeliest(rooms: Sequence[Room], costs: Sequence[Costs], rng: random.Random)
     return {
         number: room.names[int(row.argmin())]
         for room, cost in zip(rooms, costs, strict=True)
-        for number, row in zip(room.numbers, _jittered(cost, rng), strict=True)
+        for number, row in zip(room.numbers, jittered(cost, rng), strict=True)
     }
 
 
@@ -126,7 +126,7 @@ def posteriors(costs: Sequence[Costs]) -> list[NDArray[np.float64]]:
     return [row / row.sum() for weight in weights for row in weight]
 
 
-def _jittered(costs: Costs, rng: random.Random) -> Costs:
+def jittered(costs: Costs, rng: random.Random) -> Costs:
     """Ties are broken at random, and not by the order in which things stand."""
     return costs + np.random.default_rng(rng.getrandbits(64)).random(costs.shape) * 1e-6
 

@@ -27,11 +27,12 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Entry:
-    """A mail that came into the web at a hop, by ordinary mail."""
+    """A mail that came into the web at a hop, by ordinary mail; or what a user's proxy said to it,
+    which may be one."""
 
     hop: str
     sender: str
-    """Of its envelope."""
+    """Of its envelope; of what a proxy said, whose proxy it is."""
     mail: Transfer
 
 
@@ -59,7 +60,8 @@ class Observation:
     """All that may be a mail, in the order of its beginning."""
     exits: tuple[Exit, ...] = ()
     packets: Mapping[Link, tuple[tuple[float, int], ...]] = field(default_factory=dict)
-    """(time, bytes of payload) of each packet from the first to the second, whatever it was for."""
+    """(time, bytes of payload) of each packet from the first to the second, whatever it was for; of
+    the lines between users' proxies and their first hops, too."""
     span: tuple[float, float] = (0.0, 0.0)
     resolution: float = 0.0
     """Seconds by which the attacker's clocks are coarse: those of a log."""

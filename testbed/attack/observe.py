@@ -26,6 +26,8 @@ ENVELOPE = 4096
 def observe(wire: Wire, topology: Topology, since: float, until: float) -> Observation:
     """All that W saw of the web between two points of time (seconds since 1970)."""
     nodes = {node.host: node.name for node in topology.remailers}
+    users = {guest.host: guest.name for guest in topology.guests}
+    lines = [way for g in topology.guests for way in ((g.name, g.path[0]), (g.path[0], g.name))]
     hosts = {host.host for host in topology.mailhosts}
     times = {packet.frame: packet.time for packet in wire.packets}
     links: dict[Link, list[Transfer]] = {(a.name, b.name): [] for a, b in topology.links}
@@ -40,11 +42,14 @@ def observe(wire: Wire, topology: Topology, since: float, until: float) -> Obser
             links[ends[1], ends[0]] += back
         elif ends[1] and stream.client in hosts and stream.server_port == 25:
             entries += [Entry(ends[1], _named(_SENDER, stream, at), one) for at, one in said]
+        elif ends[1] and stream.client in users:
+            entries += [Entry(ends[1], users[stream.client], one) for _, one in said]
         elif ends[0] and stream.server in hosts and stream.server_port == 25:
             exits += [Exit(ends[0], _named(_RECIPIENT, stream, at), one) for at, one in said]
     packets: dict[Link, list[tuple[float, int]]] = defaultdict(list)
+    ends_of_lines = nodes | users
     for packet in wire.packets:
-        between = nodes.get(packet.source), nodes.get(packet.target)
+        between = ends_of_lines.get(packet.source), ends_of_lines.get(packet.target)
         if packet.payload and between[0] and between[1] and since <= packet.time < until:
             packets[between[0], between[1]].append((packet.time, len(packet.payload)))
     return Observation(
@@ -52,7 +57,7 @@ def observe(wire: Wire, topology: Topology, since: float, until: float) -> Obser
         tuple(sorted(entries, key=lambda one: one.mail.end)),
         {link: tuple(sorted(found, key=lambda t: t.start)) for link, found in links.items()},
         tuple(sorted(exits, key=lambda one: one.mail.end)),
-        {link: tuple(packets[link]) for link in links},
+        {link: tuple(packets[link]) for link in (*links, *lines)},
         (since, until),
     )
 

@@ -1,21 +1,24 @@
 """A leak planted in a trace, to see whether an attack would find one. Pure, and no physical plant.
 
-Some mails leave at once a second time, as they came: past pool, padding and pacer, and in clear.
+Some mails leave at once a second time, as they came: past pool, padding and pacer, and in clear. Or
+they are also seen to come from whoever wrote them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import random
+from collections.abc import Collection, Hashable
 from dataclasses import replace
 
 from testbed.attack import statistics
 from testbed.attack.match import sizes_after
-from testbed.attack.observation import Observation, Transfer
+from testbed.attack.observation import SMALLEST, Entry, Observation, Transfer
 from testbed.attack.truth import Truth
 
 LEAKS = (0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50, 0.75)
 """Shares of the mail that a plant gives away."""
 POWER = 0.9
+SHOWN = 0.25
 AT_ONCE = 0.05
 """Seconds."""
 
@@ -24,6 +27,37 @@ def visible(n: int, chance: float) -> float | None:
     """The smallest of these leaks that n questions show with 90 % power; None if they show none."""
     found = (leak for leak in LEAKS if statistics.power(n, chance, leak) >= POWER)
     return next(found, None)
+
+
+def past_everything(seen: Observation, truth: Truth, asked: Collection[Hashable]) -> Observation:
+    """Give away the mails that these questions are about: entries, or people whose all mails."""
+    people = {truth.entries[key].sender if isinstance(key, int) else key for key in asked}
+    whole = {
+        n for n, one in truth.entries.items() if one.kind != "forward" and one.sender in people
+    }
+    entries = sorted({key for key in asked if isinstance(key, int)} | whole)
+    return planted(seen, truth, entries)
+
+
+def from_home(seen: Observation, truth: Truth, asked: Collection[Hashable]) -> Observation:
+    """The same trace, but these exits' texts also stood on their writers' own lines just before."""
+    more = []
+    for number, exit_ in enumerate(seen.exits):
+        if number in asked:
+            letter, at = truth.left[number], exit_.mail.start - AT_ONCE
+            copy = Transfer(at, at, exit_.mail.size, exit_.mail.data)
+            more.append(Entry(letter.path[0], letter.sender, copy))
+    return replace(seen, entries=tuple(sorted((*seen.entries, *more), key=lambda e: e.mail.end)))
+
+
+def on_lines(seen: Observation, truth: Truth, rng: random.Random) -> Observation:
+    """The same trace, but a share SHOWN of the mails has a packet more on its user's line."""
+    packets = {line: list(own) for line, own in seen.packets.items()}
+    for letter in truth.letters:
+        if rng.random() < SHOWN:
+            line = letter.sender, letter.path[0]
+            packets[line].append((seen.span[0] + letter.at + AT_ONCE, SMALLEST))
+    return replace(seen, packets={line: tuple(sorted(own)) for line, own in packets.items()})
 
 
 def planted(seen: Observation, truth: Truth, entries: Collection[int]) -> Observation:

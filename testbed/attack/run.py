@@ -17,8 +17,8 @@ from pathlib import Path
 from docker import DockerClient
 from pydantic import TypeAdapter, ValidationError
 
-from testbed.attack import load
-from testbed.attack.case import Case, Recorded, attacked
+from testbed.attack import load, users
+from testbed.attack.case import Case, Recorded, attacked, stage_of
 from testbed.attack.load import Posted, Size
 from testbed.attack.physical import SENT, Physical, Tried, tried
 from testbed.attack.record import Matrix
@@ -35,10 +35,10 @@ from testbed.witness import hops
 OFF, ON = "off", "exponential:2.0"
 """The two pools: with the second and a mail a second the effective set is about 2e."""
 SIZES = {
-    (False, False): Size(),
-    (False, True): Size(forward=50, reply=40, sealed=20, tagged=10, rounds=30),
-    (True, False): Size(forward=3, reply=2, sealed=2, rate=0.4),
-    (True, True): Size(forward=30, reply=20, sealed=20, tagged=10, rounds=30, rate=0.4),
+    (False, False): Size(padded=3),
+    (False, True): Size(forward=50, reply=40, sealed=20, padded=30, tagged=10, rounds=30),
+    (True, False): Size(forward=3, reply=2, sealed=2, padded=1, rate=0.4),
+    (True, True): Size(forward=30, reply=20, sealed=20, padded=10, tagged=10, rounds=30, rate=0.4),
 }
 """By whether a stage is a slow one, and whether the run is the full one. On port 25 each mail is a
 process of its own, and two cores bear no more than two mails a second in the whole web.
@@ -70,6 +70,12 @@ class Plan:
         """What is sent at a stage."""
         slow, full = stage.port == 25, self.full
         return self.size or SIZES[slow, full]
+
+    @property
+    def proxied(self) -> Size:
+        """What users with proxies send: as many mails as come at the other stages."""
+        sent = self.sent(Link.CELLS)
+        return Size(0, 0, 0, sent.mails, 0, 0, sent.rate)
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class Job:
         """Where what it gave is kept."""
         if self.plant:
             return f"plant-{self.plant.name}.json"
-        return f"{self.topology.link}-{self.topology.pool.partition(':')[0]}.json"
+        return f"{stage_of(self.topology)}-{self.topology.pool.partition(':')[0]}.json"
 
     def judged(self, got: Recorded, seed: int, seconds: float) -> Case | Tried:
         """Let the attacks try."""
@@ -134,6 +140,9 @@ def _jobs(name: str, plan: Plan) -> list[Job]:
         for pool in plan.pools:
             topology = Topology(name, stage, plan.nodes, pool, cells=CELLS)
             jobs.append(Job(f"{stage}, pool {pool}", topology, plan.sent(stage)))
+    for pool in plan.pools if Link.CELLS in plan.stages else ():
+        topology = Topology(name, Link.CELLS, plan.nodes, pool, cells=CELLS, proxies=True)
+        jobs.append(Job(f"users with proxies, pool {pool}", topology, plan.proxied))
     for plant in plan.plants:
         topology = Topology(name, plant.link, plan.nodes, plant.pool, cells=CELLS)
         leaks = {node.name: plant.name for node in topology.remailers}
@@ -172,7 +181,7 @@ def _through_web(
     """Bring a web up, send through it, take it down."""
     web = Web(docker, job.topology)
     planted = job.plant.name if job.plant else ""
-    rng = random.Random(f"{seed} {job.topology.link} {job.topology.pool}{planted}")
+    rng = random.Random(f"{seed} {stage_of(job.topology)} {job.topology.pool}{planted}")
     try:
         phase.note("up")
         web.up(images, lambda _: nullcontext())
@@ -214,7 +223,10 @@ def _through(
         sent += 1
         note(f"{sent} of {len(letters)} mails sent")
 
-    asyncio.run(load.send(web, letters, one))
+    if web.topology.proxies:
+        users.send(web, letters, time.time(), one)
+    else:
+        asyncio.run(load.send(web, letters, one))
     arrived = 0
     deadline = time.monotonic() + ARRIVE_WITHIN
     while arrived < len(letters) and time.monotonic() < deadline:

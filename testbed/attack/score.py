@@ -18,6 +18,8 @@ from testbed.attack.truth import Truth
 
 BLOCK = 10.0
 """Seconds of one hop that are drawn as one by the bootstrap."""
+HANDING = 1.0
+"""Seconds in which a proxy has sealed a mail and given its cells to the line."""
 AT_A_TIME = 500
 """Exchanges of all labels that are in memory together."""
 
@@ -118,13 +120,13 @@ def of_trials(guesses: Mapping[Any, Hashable], asked: Mapping[Any, Asked], chanc
     return Score(len(asked), right / len(asked), chance, low, high, p)
 
 
-def of_windows(seen: Observation, truth: Truth, rng: random.Random) -> Score | None:
-    """The AUC of busy against idle windows; None if there are too few that are surely one or other.
+Windows = tuple[list[list[float]], list[bool], list[int]]
+"""Features, label (busy) and block of each window that is surely busy or idle."""
 
-    A window is busy if a mail came into the web and left it within, idle if none that takes this
-    link was in the web at all.
-    """
-    rows, labels, blocks = windows(seen, truth)
+
+def of_windows(windows: Windows, rng: random.Random) -> Score | None:
+    """The AUC of busy against idle windows; None if too few are surely one or the other."""
+    rows, labels, blocks = windows
     if min(sum(labels), len(labels) - sum(labels)) < 2 * busy.FOLDS:
         return None
     x, busy_ = np.array(rows), np.array(labels)
@@ -160,8 +162,9 @@ def _p_of_windows(
     return (as_good + 1) / (done + 1)
 
 
-def windows(seen: Observation, truth: Truth) -> tuple[list[list[float]], list[bool], list[int]]:
-    """Features, label and block of each window of each link that is surely busy or idle."""
+def of_links(seen: Observation, truth: Truth) -> Windows:
+    """Of links: busy if a mail came into the web and left it within the window, idle if none that
+    takes this link was in the web at all."""
     since, until = seen.span
     rows: list[list[float]] = []
     labels: list[bool] = []
@@ -178,6 +181,28 @@ def windows(seen: Observation, truth: Truth) -> tuple[list[list[float]], list[bo
             inside = any(start <= came and left <= end for came, left in times)
             if inside or not any(came < end and left > start for came, left in times):
                 rows.append(busy.features(seen, link, start))
+                labels.append(inside)
+                blocks.append(int((start - since) / BLOCK))
+    return rows, labels, blocks
+
+
+def of_lines(seen: Observation, truth: Truth) -> Windows:
+    """Of users' own lines: busy if he handed in a mail and it had HANDING seconds more, idle if he
+    handed in none in the window or so long before it."""
+    since, until = seen.span
+    rows: list[list[float]] = []
+    labels: list[bool] = []
+    blocks: list[int] = []
+    for line in seen.packets:
+        if line[0] in seen.hops:
+            continue
+        times = [since + letter.at for letter in truth.letters if letter.sender == line[0]]
+        for place in range(int((until - since) / busy.WINDOW)):
+            start = since + place * busy.WINDOW
+            end = start + busy.WINDOW
+            inside = any(start <= at <= end - HANDING for at in times)
+            if inside or not any(start - HANDING < at < end for at in times):
+                rows.append(busy.features(seen, line, start))
                 labels.append(inside)
                 blocks.append(int((start - since) / BLOCK))
     return rows, labels, blocks
@@ -252,6 +277,23 @@ def way_out(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
     return {
         number: Asked(str(exit_), "", _block(seen, number)) for number, exit_ in truth.exits.items()
     }
+
+
+def author(*kinds: str) -> Ask:
+    """For each mail of these kinds that left and can be read: who wrote it?"""
+
+    def ask(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
+        return {
+            number: Asked(
+                letter.sender,
+                "",
+                (letter.path, int((seen.exits[number].mail.end - seen.span[0]) / BLOCK)),
+            )
+            for number, letter in truth.left.items()
+            if letter.kind in kinds
+        }
+
+    return ask
 
 
 def _block(seen: Observation, number: int) -> Hashable:

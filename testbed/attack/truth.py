@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from testbed.attack.load import Posted
 from testbed.attack.observation import Observation
@@ -19,6 +19,10 @@ class Truth:
     entries: Mapping[int, Posted]
     exits: Mapping[int, int]
     """Entry → exit: their places in the observation."""
+    left: Mapping[int, Posted] = field(default_factory=dict)
+    """The letter behind each exit, also where nobody sees it come in."""
+    letters: tuple[Posted, ...] = ()
+    """All letters, with the times at which they were handed in."""
 
     def of_kind(self, *kinds: str) -> list[int]:
         """The entries of these kinds, in order."""
@@ -40,11 +44,14 @@ def truth(seen: Observation, posted: Sequence[Posted]) -> Truth:
             entries[number] = letters[mark]
             at[mark] = number
     exits: dict[int, int] = {}
+    left: dict[int, Posted] = {}
     for number, exit_ in enumerate(seen.exits):
         mark = _mark(exit_.mail.data, letters)
-        if mark is not None and mark in at:
-            exits[at[mark]] = number
-    return Truth(entries, exits)
+        if mark is not None:
+            left[number] = letters[mark]
+            if mark in at:
+                exits[at[mark]] = number
+    return Truth(entries, exits, left, tuple(posted))
 
 
 def _mark(data: bytes, letters: Mapping[str, Posted]) -> str | None:

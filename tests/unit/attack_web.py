@@ -68,9 +68,9 @@ class Simulated:
     def mail(self, kind: str, link: Link, at: float) -> None:
         """One mail on its way: in at the first hop, over the link, out of the second."""
         number = len(self.entries)
-        size = round(1000 * 16 ** self.rng.random())
+        size = 16000 if kind == "padded" else round(1000 * 16 ** self.rng.random())
         text = armour(self.rng, size).replace(b"PGP MESSAGE", b"TEXT")
-        if kind == "forward":
+        if kind in {"forward", "padded"}:
             passed = armour(self.rng, size)
             came = armour(self.rng, len(passed))
         else:
@@ -112,4 +112,5 @@ class Simulated:
     def truth(self) -> Truth:
         ordered = sorted(self.exits, key=lambda one: one[1].mail.end)
         exits = {number: place for place, (number, _) in enumerate(ordered)}
-        return Truth(dict(enumerate(self.letters)), exits)
+        left = {place: self.letters[number] for number, place in exits.items()}
+        return Truth(dict(enumerate(self.letters)), exits, left, tuple(self.letters))

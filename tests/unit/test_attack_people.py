@@ -12,7 +12,7 @@ from testbed.attack import n_minus_1, score, tagging
 from testbed.attack.case import scored
 from testbed.attack.catalogue import BY_ID
 from testbed.attack.expected import Expected
-from testbed.attack.observation import Observation, Transfer
+from testbed.attack.observation import Entry, Observation, Transfer
 from testbed.attack.score import Score
 from testbed.attack.truth import Truth
 
@@ -105,7 +105,7 @@ def test_colluding_remailers_know_what_they_did_whatever_the_links_hide() -> Non
 
 
 def windows(web: Simulated) -> Score:
-    found = score.of_windows(web.seen, web.truth, random.Random(1))
+    found = score.of_windows(score.of_links(web.seen, web.truth), random.Random(1))
     assert found is not None
     return found
 
@@ -128,7 +128,7 @@ def test_a_pacer_that_falters_when_there_is_mail_is_caught() -> None:
         own = packets[letter.path]
         packets[letter.path] = [(t + 0.03 if at <= t < at + 1 else t, size) for t, size in own]
     seen = replace(web.seen, packets={link: tuple(own) for link, own in packets.items()})
-    found = score.of_windows(seen, web.truth, random.Random(1))
+    found = score.of_windows(score.of_links(seen, web.truth), random.Random(1))
     assert found is not None
     assert found.low > 0.7
     assert found.p < 0.01
@@ -136,4 +136,72 @@ def test_a_pacer_that_falters_when_there_is_mail_is_caught() -> None:
 
 def test_too_few_windows_are_no_measurement() -> None:
     web = Simulated(mails=1, rate=40.0)
-    assert score.of_windows(web.seen, web.truth, random.Random(1)) is None
+    assert score.of_windows(score.of_links(web.seen, web.truth), random.Random(1)) is None
+
+
+def lines(web: Simulated) -> Observation:
+    """The same web, but users have proxies: nothing comes in but cells, five a second of each."""
+    people = {one.sender: one.path[0] for one in web.letters}
+    rng = random.Random(5)
+    entries, packets = [], dict(web.seen.packets)
+    for who, hop in people.items():
+        shift = rng.random() / 5
+        ticks = [n / 5 + shift for n in range(int(web.end * 5))]
+        entries += [Entry(hop, who, Transfer(at, at, 16000)) for at in ticks]
+        packets[who, hop] = packets[hop, who] = tuple((at, 1448) for at in ticks)
+    entries.sort(key=lambda one: one.mail.end)
+    return replace(web.seen, entries=tuple(entries), packets=packets)
+
+
+PADDED = Simulated(cells=True, kinds=("padded",), mails=12)
+PADDED_CROWD = replace(CROWD, kinds=("padded",), entries=[], letters=[], exits=[], links={})
+
+
+@pytest.mark.parametrize(
+    ("attack", "web", "least", "most"),
+    [
+        ("author", QUIET, 0.9, 1.0),
+        ("author", CROWD, 0.5, 0.9),
+        ("author, padded", PADDED, 0.8, 1.0),
+        ("author, padded", PADDED_CROWD, 0.0, 0.2),
+    ],
+)
+def test_who_wrote_is_known_by_size_and_time_and_hidden_in_a_crowd_of_one_size(
+    attack: str, web: Simulated, least: float, most: float
+) -> None:
+    score_ = got(attack, web.seen, web.truth)
+    assert least <= score_.value <= most
+    assert score_.sets
+    assert (score_.sets.size > 5) == (most <= 0.2)
+
+
+def test_who_wrote_is_not_known_of_users_with_proxies_but_a_plant_is_found() -> None:
+    """The same mails, on port 25 and by proxies: with a pool of no delay."""
+    before = got("author, padded", PADDED.seen, PADDED.truth)
+    assert before.value >= 0.8
+    known = Truth({}, {}, PADDED.truth.left, PADDED.truth.letters)
+    after = scored(
+        BY_ID["author, padded"], [(lines(PADDED), known)], Expected.CHANCE, random.Random(2)
+    )
+    assert after is not None
+    assert (after.n, after.planted) == (before.n, True)
+    assert after.low <= after.chance <= after.high
+
+
+@pytest.mark.parametrize(("shown", "found"), [(0.0, False), (0.5, True)])
+def test_a_users_own_line_says_nothing_unless_it_shows_mail(shown: float, found: bool) -> None:
+    seen = lines(PADDED)
+    packets = {line: list(own) for line, own in seen.packets.items()}
+    rng = random.Random(4)
+    for letter in PADDED.letters:
+        if rng.random() < shown:
+            packets[letter.sender, letter.path[0]].append((letter.at + 0.1, 90))
+    shifted = {line: tuple(sorted(own)) for line, own in packets.items()}
+    score_ = scored(
+        BY_ID["user's line"],
+        [(replace(seen, packets=shifted), PADDED.truth)], Expected.CHANCE, random.Random(2),
+    )  # fmt: skip
+    assert score_ is not None
+    assert score_.planted
+    assert (score_.p < 0.05) == found
+    assert (score_.low > 0.5) == found

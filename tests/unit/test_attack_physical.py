@@ -132,9 +132,10 @@ def test_results_of_a_full_run_are_kept_under_their_seed(tmp_path: Path) -> None
 
 def test_a_plan_with_plants_has_a_web_more_for_each() -> None:
     jobs = run._jobs("web", run.Plan(stages=(Link.CELLS,), plants=PHYSICAL))
-    assert len(jobs) == 2 + len(PHYSICAL)
+    assert len(jobs) == 4 + len(PHYSICAL)
+    assert [job.topology.proxies for job in jobs[:4]] == [False, False, True, True]
     assert len({job.file for job in jobs}) == len(jobs)
-    own = jobs[2]
+    own = jobs[4]
     assert set(own.topology.leaks.values()) == {PHYSICAL[0].name}
     assert len(own.topology.leaks) == own.topology.nodes
 
