@@ -9,6 +9,7 @@
 #   CLEAN=n (20: runs of make leaks over webs without a leak)
 #   PAIRS=n (5: what make bench measures of each, in nine minutes)
 #   PLANTS=1 (make matrix: half an hour more, plants in the nodes for the attacks to find)
+#   STRESS=1 (make matrix: beside processes that only compute, two a core)
 #   FULL=1 (make matrix: hours, with ten times the mail, and the plants; kept in docs/results)
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 RUN    := $(VENV)/bin/python -m
 
-export WEB LINK CELLS HOSTED WITNESS NODES POOL PORTS SEED COMPOSE PAIRS CLEAN PLANTS FULL
+export WEB LINK CELLS HOSTED WITNESS NODES POOL PORTS SEED COMPOSE PAIRS CLEAN PLANTS STRESS FULL
 
 .DEFAULT_GOAL := help
 .PHONY: help setup images up down status verify leaks bench matrix test test-unit lint pictures clean

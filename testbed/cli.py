@@ -266,9 +266,10 @@ def matrix(
 ) -> None:
     """Every attack at every link stage, with the pool off and on (docs/attacks.md).
 
-    LINK and POOL choose one of them; PLANTS=1 tries the attacks on plants in nodes, too; FULL=1
-    does so, sends ten times the mail, and keeps the results in docs/results. Exit status 0: all is
-    as expected, 1: something isn't, 2: something is inconclusive.
+    LINK and POOL choose one of them; STRESS=1 keeps the machine busy meanwhile; PLANTS=1 tries the
+    attacks on plants in nodes, too; FULL=1 does so, sends ten times the mail, and keeps the results
+    in docs/results. Exit status 0: all is as expected, 1: something isn't, 2: something is
+    inconclusive.
     """
     from testbed.attack import run
     from testbed.attack.physical import PHYSICAL
@@ -283,8 +284,10 @@ def matrix(
         nodes=asked.nodes,
         full=full,
         plants=PHYSICAL if full or _number("PLANTS", 0) else (),
+        stress=bool(_number("STRESS", 0)),
     )
-    kept = out / f"matrix-{seed}-{asked.nodes}{'-full' if full else ''}"
+    kinds = ("-full" if full else "") + ("-stressed" if plan.stress else "")
+    kept = out / f"matrix-{seed}-{asked.nodes}{kinds}"
     print(f"seed {seed}: if it is interrupted, SEED={seed} goes on where it was", file=sys.stderr)
     with Progress() as progress:
         name = _env("WEB", f"matrix-{os.getpid()}")

@@ -22,6 +22,7 @@ from testbed.attack.case import Case, Recorded, attacked, stage_of
 from testbed.attack.load import Posted, Size
 from testbed.attack.physical import SENT, Physical, Tried, tried
 from testbed.attack.record import Matrix
+from testbed.attack.stress import stressed
 from testbed.images import Images
 from testbed.machine import commit, machine, versions
 from testbed.mailbox import POLL, Mailboxes
@@ -65,6 +66,8 @@ class Plan:
     """For all webs alike; None for what each can bear, and has to show."""
     plants: tuple[Physical, ...] = ()
     """Those that are put into nodes."""
+    stress: bool = False
+    """On a machine that is made busy with something else."""
 
     def sent(self, stage: Link) -> Size:
         """What is sent at a stage."""
@@ -93,11 +96,12 @@ def matrix(lab: Lab, plan: Plan, seed: int, progress: Progress) -> Matrix:
     started, began = datetime.now(UTC), time.monotonic()
     with progress.phase("images") as phase:
         images = Images(lab.docker, lab.cache).ensure(progress=phase.note)
-    found = list(_measured(lab, images, _jobs(lab.name, plan), seed, progress))
+    with stressed() if plan.stress else nullcontext("nothing of ours") as beside:
+        found = list(_measured(lab, images, _jobs(lab.name, plan), seed, progress))
     return Matrix(
         started, time.monotonic() - began, seed, plan.full, plan.nodes,
         tuple(one for one in found if isinstance(one, Case)),
-        machine(lab.docker), versions(lab.docker), commit(),
+        machine(lab.docker) | {"beside it": beside}, versions(lab.docker), commit(),
         tuple(one for one in found if isinstance(one, Tried)),
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ def _table(score: Score) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(" leaks", no_wrap=True)
     for head in ("planted", *Outcome):
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(head, justify="right", max_width=12)
     for tally in tallies(score):
         well = all(result.well for result in tally.results)
         table.add_row(
@@ -47,9 +47,10 @@ def _not_well(score: Score) -> Iterator[Text]:
     for result in score.results:
         if result.outcome is not Outcome.CAUGHT:
             style = "" if result.well else "bold red"
+            kind = f" ({result.kind})" if result.kind else ""
             yield Text(
-                f"{result.name} at {result.node}: {result.outcome}; {result.claim} "
-                f"({result.kind}) must catch it. {printable(result.evidence)}",
+                f"{result.name} at {result.node}: {result.outcome}; {result.claim}{kind} must "
+                f"catch it. {printable(result.evidence)}",
                 style,
             )
 

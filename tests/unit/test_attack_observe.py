@@ -129,6 +129,28 @@ and a line of something else
 """.splitlines()
 
 
+def test_of_a_user_with_a_proxy_every_cell_may_be_a_mail_and_none_is_read() -> None:
+    topology = Topology(nodes=3, proxies=True)
+    user = topology.guests[0]
+    tape = Tape()
+    cells = [record(22, 500), *[record(23, 16000)] * 3]
+    tape.tcp(
+        user.host, ALPHA.host, LINK_PORT, cells, [record(22, 900), *[record(23, 16000)] * 3],
+        (hello(CLIENT_HELLO, "aa"), hello(SERVER_HELLO, "bb")),
+    )  # fmt: skip
+    smtp(tape, BRAVO.host, topology.recipient.host, 25, b"", b"bob@recipient.test", MAIL)
+    seen = observe(tape.wire(), topology, *EVER)
+    assert user.path == ("alpha", "bravo")
+    assert {(one.hop, one.sender) for one in seen.entries} == {("alpha", user.name)}
+    assert {one.mail.size for one in seen.entries} == {16000}
+    assert seen.packets[user.name, "alpha"]
+    assert seen.packets["alpha", user.name]
+    assert not any(seen.links.values())
+    letter = posted("0123abcd.00007", "padded")
+    told = truth(seen, [letter])
+    assert (told.entries, told.exits, told.left) == ({}, {}, {0: letter})
+
+
 def test_logs_tell_the_same_a_second_coarse() -> None:
     since = datetime(2026, 11, 25, 21, 56, tzinfo=UTC).timestamp()
     seen = logs.read({"bravo": LOG}, WEB, since, since + 60)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from sample import record
 
 from testbed import compose
 from testbed.claims import BY_ID, Expected
+from testbed.errors import UsageError
 from testbed.report import claims_page, terminal
 from testbed.report.record import NOT_CLAIMED
 from testbed.topology import Link, Topology
@@ -65,3 +67,24 @@ def test_a_hosted_node_is_a_users_process_and_starts_as_its_own_uid() -> None:
     assert "user:" not in alpha + bravo.partition("<<: *mailhost")[0]
     assert "command: [python3, -m, leaks.hop_by_host, run, " in alpha
     assert "1993" not in compose.render(Topology())
+
+
+def test_users_with_proxies_are_guests_of_their_first_remailer_and_of_no_other() -> None:
+    topology = Topology(nodes=3, proxies=True, cells=5)
+    assert {guest.path for guest in topology.guests} == {
+        (a.name, b.name) for a, b in topology.links
+    }
+    parts = [*topology.remailers, *topology.mailhosts, *topology.guests]
+    assert len({part.host for part in parts}) == len(parts)
+    services = yaml.safe_load(compose.render(topology))["services"]
+    assert services["alpha"]["command"][-2:] == ["--guests", "/etc/remailer/guests-alpha.json"]
+    user = services["user-bravo-charlie"]
+    assert user["command"][:5] == ["proxy", "--chain", "bravo,charlie", "--cells", "5"]
+    assert user["volumes"][1:] == [
+        "user-bravo-charlie-keys:/var/lib/remailer/keys:ro",
+        "user-bravo-charlie-spool:/var/lib/remailer/spool",
+    ]
+    assert not Topology(nodes=3).guests
+    for wrong in ({"link": Link.TLS}, {"nodes": 7}):
+        with pytest.raises(UsageError, match="only on cells, and in webs of at most 6 nodes"):
+            Topology(**{"proxies": True} | wrong)  # type: ignore[arg-type]

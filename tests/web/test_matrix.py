@@ -9,6 +9,7 @@ import pytest
 from docker import DockerClient
 
 from testbed.attack import run
+from testbed.attack.case import Case
 from testbed.attack.catalogue import ATTACKS
 from testbed.attack.expected import Expected
 from testbed.attack.load import Size
@@ -65,3 +66,21 @@ def test_a_plant_at_every_node_is_found_by_its_attack(
     assert one.found
     again = run.matrix(lab, plan, 3, Progress())
     assert again.plants == found.plants
+
+
+def test_users_with_proxies_write_and_their_lines_have_nothing_but_cells(
+    docker_client: DockerClient, images: dict[str, str], tmp_path: Path
+) -> None:
+    sent = Size(forward=6, reply=0, sealed=0, tagged=0, rounds=0, rate=2.0)
+    plan = run.Plan(stages=(Link.CELLS,), pools=(run.OFF,), nodes=2, size=sent)
+    name = f"pytest-users-{os.getpid()}"
+    jobs = [job for job in run._jobs(name, plan) if job.topology.proxies]
+    lab = run.Lab(docker_client, CACHE, name, tmp_path)
+    (case,) = run._measured(lab, images, jobs, 3, Progress())
+    assert isinstance(case, Case)
+    assert (case.stage, case.trouble) == ("proxy", "")
+    assert case.arrived == case.sent == 12
+    score = case.scores["author, padded"]
+    assert score is not None
+    assert score.n == 12
+    assert set(case.scores) == {"author, padded", "user's line"}
