@@ -273,8 +273,7 @@ class _Destination:
             while time.monotonic() < end and not self._all.stopped and await self._wait():
                 ticket = self._due.popleft()
                 try:
-                    with self._all.handing():
-                        await self._attempt(conversation, ticket)
+                    await self._attempt(conversation, ticket)
                 except BaseException:
                     self._due.append(ticket)  # last: it may be the mail that breaks the line
                     raise
@@ -299,12 +298,13 @@ class _Destination:
         if not isinstance(entry, Leaving):
             return
         # However old it is: after a long stop, or a jump of the clock, this is its first attempt.
-        outcome = await conversation.send(entry.recipient, entry.mail)
-        if outcome is Outcome.DEFERRED and not self._all.too_old(ticket):
-            self._all.defer(ticket)
-        else:
-            self._failures = 0
-            self._all.done(ticket)
+        with self._all.handing():
+            outcome = await conversation.send(entry.recipient, entry.mail)
+            if outcome is Outcome.DEFERRED and not self._all.too_old(ticket):
+                self._all.defer(ticket)
+            else:
+                self._failures = 0
+                self._all.done(ticket)
         if not self._answers:
             self._answers = True
             self._begin()

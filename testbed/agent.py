@@ -1,4 +1,5 @@
-"""The agent in the witness container, given a job from here: what it says, as it comes."""
+"""Programs in containers, given a line from here, and what they say as it comes: most are the agent
+in the witness container, with a job."""
 
 from __future__ import annotations
 
@@ -52,30 +53,42 @@ def stream(web: Watched, job: str, services: Sequence[str], **task: Any) -> Iter
     if not witness.attrs["State"]["Running"]:
         raise TestbedError(f"the witness has ended: {_last_word(witness)}")
     made = docker.exec_create(witness.id, argv, stdin=True, workdir=FOLDER)["Id"]
-    connection = docker.exec_start(made, socket=True)
-    raw(connection).sendall(json.dumps({"nodes": pids, **task}).encode() + b"\n")
+    told: Answer = {}
+    complaints: list[str] = []
+    most = PATIENCE + task.get("within", 0)
+    for told in talk(web.docker, made, {"nodes": pids, **task}, most, complaints, "the witness"):
+        yield told
+    if "done" not in told:
+        raise TestbedError(f"the witness died: {(complaints or ['without a word'])[-1]}")
+
+
+def talk(
+    docker: DockerClient, made: str, given: Any, most: float, complaints: list[str], who: str
+) -> Iterator[Any]:
+    """Start a program that was made (exec_create), give it a line of JSON, yield those it prints.
+
+    `complaints` gets the lines of its stderr. Raises TestbedError if it takes over `most` seconds.
+    """
+    connection = docker.api.exec_start(made, socket=True)
+    _socket(connection).sendall(json.dumps(given).encode() + b"\n")
     # Docker does not end the stream when the container dies meanwhile.
-    most, late = PATIENCE + task.get("within", 0), threading.Event()
+    late = threading.Event()
     patience = threading.Timer(most, _hang_up, [connection, late])
     patience.start()
-    said, rest, told = b"", b"", {}
+    said, rest = b"", b""
     try:
         for kind, data in frames_iter(connection, tty=False):  # type: ignore[no-untyped-call]
             if kind == STDERR:
                 said += data
                 continue
             *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                told = json.loads(line)
-                yield told
+            yield from map(json.loads, lines)
     finally:
         patience.cancel()
         connection.close()
     if late.is_set():
-        raise TestbedError(f"the witness did not end within {most:.0f} s: is the machine busy?")
-    if "done" not in told:
-        words = said.decode(errors="replace").strip().splitlines()
-        raise TestbedError(f"the witness died: {words[-1] if words else 'without a word'}")
+        raise TestbedError(f"{who} did not end within {most:.0f} s: is the machine busy?")
+    complaints += said.decode(errors="replace").strip().splitlines()
 
 
 def _last_word(container: Container) -> str:
@@ -86,9 +99,9 @@ def _last_word(container: Container) -> str:
 def _hang_up(connection: Any, late: threading.Event) -> None:
     late.set()
     with contextlib.suppress(OSError):
-        raw(connection).shutdown(socket.SHUT_RDWR)
+        _socket(connection).shutdown(socket.SHUT_RDWR)
 
 
-def raw(connection: Any) -> Any:
+def _socket(connection: Any) -> Any:
     """What Docker's library wraps for reading only, where it does."""
     return getattr(connection, "_sock", connection)

@@ -336,7 +336,8 @@ _TABLE: tuple[Claim, ...] = (
         "A",
         "node",
         "a prober on the web's network",
-        "it gets a certificate both times, and tells two of its own apart",
+        "it gets a certificate both times and hands mail in between them, and tells two "
+        "certificates of its own apart",
         ("cert-counts",),
         hosted=Expected.NOT_CLAIMED,
         short="one certificate on port 25",

@@ -294,7 +294,7 @@ def matrix(
         found = run.matrix(run.Lab(docker, CACHE, name, kept), plan, seed, progress)
     files.write_matrix(found, out)
     if full:
-        files.keep_matrix(found, compose.ROOT / "docs" / "results")
+        files.keep_matrix(found, compose.ROOT / "docs" / "results", kept.name)
     matrix_terminal.show(found, out)
     raise typer.Exit(found.status)
 

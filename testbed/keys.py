@@ -39,7 +39,10 @@ def make_guest_keys(docker: DockerClient, topology: Topology, image: str) -> dic
 
     def entry(guest: Guest) -> Entry:
         said = _made(docker, topology, guest, image, ["guest", guest.name])
-        return Entry.model_validate_json(said)
+        try:
+            return Entry.model_validate_json(said)
+        except ValidationError:
+            raise DockerError(f"{guest.name}: remailer guest printed no entry") from None
 
     found: dict[str, list[Entry]] = {}
     with ThreadPoolExecutor(4) as pool:

@@ -29,7 +29,7 @@ Phase = Callable[[str], AbstractContextManager[Any]]
 
 READY = {
     "remailer": ": ready",
-    "proxy": "remailer proxy: ready",
+    "proxy": " answers\n",
     "mailhost": "mailhost: ready",
     "dns": "nsd started",
     "sniffer": "File:",

@@ -8,18 +8,20 @@ from dataclasses import dataclass, replace
 
 from testbed.attack import combined, score, statistics
 from testbed.attack.catalogue import ATTACKS, BY_ID, Attack
-from testbed.attack.expected import ALPHA, Expected, expected
+from testbed.attack.expected import ALPHA, STAGES, Expected, expected
 from testbed.attack.load import Load
 from testbed.attack.logs import read
 from testbed.attack.match import at_hops, pairs
 from testbed.attack.observation import Observation
 from testbed.attack.observe import observe
-from testbed.attack.plant import SHOWN, on_lines, visible
+from testbed.attack.plant import on_lines, visible
 from testbed.attack.score import Asked, Chain, Crossing, Score, Sets
-from testbed.attack.truth import Truth, truth
+from testbed.attack.truth import Handed, Truth, truth
 from testbed.topology import Topology
 from testbed.wire.packets import Wire
 
+STRICT = ALPHA / (len(ATTACKS) * 2 * len(STAGES))
+"""The p below which a planted leak counts as found: that of a field is corrected for all, too."""
 COLLUDING = 2
 """Remailers that N runs: the web's first ones."""
 DRAWN = ("time", "combined")
@@ -47,6 +49,8 @@ class Recorded:
     """Mails of the main load that were delivered."""
     trouble: str = ""
     """Why the capture can't be trusted, if it can't."""
+    handed: tuple[Handed, ...] = ()
+    """When users with proxies handed their mails in."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def drawn(
 ) -> tuple[Crossing, ...]:
     """What an attack takes the first mails into the web's first hop for."""
     rooms = at_hops(seen)[:1]
-    if not rooms or attack.costs is None:
+    if not rooms or attack.costs is None or not told.entries:
         return ()
     found = pairs(rooms, attack.costs(seen)[:1], rng)
     since = seen.span[0]
@@ -134,7 +138,7 @@ def drawn(
 def views(got: Recorded) -> dict[str, list[View]]:
     """What each attacker saw: W the main load, S and A each round, D the logs, N from inside."""
     seen = observe(got.wire, got.topology, *got.spans[0])
-    told = truth(seen, got.load.main)
+    told = replace(truth(seen, got.load.main), handed=got.handed)
     tags = {n: letter.tag for n, letter in told.entries.items() if letter.tag}
     ours = seen.hops[:COLLUDING]
     inside = {n: told.next(n) for n, entry in enumerate(seen.entries)
@@ -173,9 +177,11 @@ def scored(
         return score.of_trials(guesses, asked, 1 / (len(seen[0][0].hops) - 1))
     got = score.of_answers(guesses, asked, rng)
     if attack.costs is not None and (costs := attack.costs(seen[0][0])):
+        if attack.of_exits:
+            costs = [costs[0][sorted(key for _, key in asked if isinstance(key, int))]]
         got = replace(got, sets=Sets.of(costs))
     if wanted is Expected.CHANCE:
-        leak = visible(got.n, got.chance)
+        leak = visible(got.n, got.chance, STRICT)
         found = leak is not None and _finds(attack, seen, leak, rng)
         got = replace(got, leak=leak, planted=found)
     return got
@@ -193,7 +199,7 @@ def _of_windows(
     if got is None or wanted is not Expected.CHANCE:
         return got
     found = score.of_windows(windows(on_lines(seen, told, rng), told), rng)
-    return replace(got, leak=SHOWN, planted=found is not None and found.p < ALPHA)
+    return replace(got, planted=found is not None and found.p < STRICT)
 
 
 def _asked(attack: Attack, seen: Sequence[View]) -> dict[Question, Asked]:
@@ -223,7 +229,7 @@ def _finds(attack: Attack, seen: Sequence[View], leak: float, rng: random.Random
         for place, (observation, told) in enumerate(seen)
     ]
     found = score.of_answers(_guesses(attack, altered, rng), asked, rng)
-    return found.p < ALPHA
+    return found.p < STRICT
 
 
 def holm(cases: Sequence[Case]) -> dict[tuple[str, str, str], float]:

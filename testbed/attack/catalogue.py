@@ -58,6 +58,8 @@ class Attack:
     """Its questions are independent of each other: each is a round of its own."""
     plant: Plant = plant.past_everything
     """How mails are given away in a trace, for it to find where it is expected to be at chance."""
+    of_exits: bool = False
+    """Its questions are about exits, and the rows of its costs are all of them."""
     windows: Callable[[Observation, Truth], score.Windows] | None = None
     """Of a classifier: what it is taught on and asked about."""
 
@@ -134,12 +136,12 @@ ATTACKS = (
     Attack(
         "author", "W", "who wrote a mail that leaves the web, from content, size and time",
         "Serjantov and Danezis 2002 (the set)", author.guess, score.author("forward"),
-        author.costs, plant=plant.from_home,
+        author.costs, plant=plant.from_home, of_exits=True,
     ),
     Attack(
         "author, padded", "W", "the same of mail in size classes; a proxy's line has cells only",
         "Serjantov and Danezis 2002 (the set)", author.guess, score.author("padded"),
-        author.costs, plant=plant.from_home,
+        author.costs, plant=plant.from_home, of_exits=True,
     ),
     Attack(
         "intersection", "W", "whom does a person write to: who gets mail each time he writes",

@@ -137,9 +137,8 @@ def jittered(costs: Costs, rng: random.Random) -> Costs:
 def sizes(rooms: Sequence[Room], hops: int = 1) -> list[Costs]:
     """Costs by size alone, after so many hops have each taken a layer off."""
     out = [np.array([one.size for one in room.candidates], dtype=float) for room in rooms]
-    rare = [
-        np.tile(_rarity(one), (len(room.entries), 1)) for one, room in zip(out, rooms, strict=True)
-    ]
+    came = [np.array([one.mail.size for one in room.entries], dtype=float) for room in rooms]
+    rare = [np.outer(_rarity(one), _rarity(other)) for one, other in zip(came, out, strict=True)]
     best: list[Costs] = []
     models = [np.array([sizes_after(one, hops) for one in room.entries]).T for room in rooms]
     for kind in zip(*models, strict=True):
@@ -169,7 +168,7 @@ def sizes_after(entry: Entry, hops: int = 1) -> tuple[float, float, float]:
 
 
 def _rarity(sizes_: Costs) -> Costs:
-    """A size that many candidates have to the byte says little of each."""
+    """A size that many have to the byte says little of each."""
     _, place, count = np.unique(sizes_, return_inverse=True, return_counts=True)
     return np.asarray(1.0 / count[place])
 

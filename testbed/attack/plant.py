@@ -11,7 +11,7 @@ from collections.abc import Collection, Hashable
 from dataclasses import replace
 
 from testbed.attack import statistics
-from testbed.attack.match import sizes_after
+from testbed.attack.match import GROWTH, sizes_after
 from testbed.attack.observation import SMALLEST, Entry, Observation, Transfer
 from testbed.attack.truth import Truth
 
@@ -23,9 +23,9 @@ AT_ONCE = 0.05
 """Seconds."""
 
 
-def visible(n: int, chance: float) -> float | None:
+def visible(n: int, chance: float, alpha: float) -> float | None:
     """The smallest of these leaks that n questions show with 90 % power; None if they show none."""
-    found = (leak for leak in LEAKS if statistics.power(n, chance, leak) >= POWER)
+    found = (leak for leak in LEAKS if statistics.power(n, chance, leak, alpha) >= POWER)
     return next(found, None)
 
 
@@ -40,23 +40,23 @@ def past_everything(seen: Observation, truth: Truth, asked: Collection[Hashable]
 
 
 def from_home(seen: Observation, truth: Truth, asked: Collection[Hashable]) -> Observation:
-    """The same trace, but these exits' texts also stood on their writers' own lines just before."""
+    """The same trace, but these exits' mails also went over their writers' own lines just before:
+    sealed, of their own size, past all cells."""
     more = []
     for number, exit_ in enumerate(seen.exits):
         if number in asked:
             letter, at = truth.left[number], exit_.mail.start - AT_ONCE
-            copy = Transfer(at, at, exit_.mail.size, exit_.mail.data)
-            more.append(Entry(letter.path[0], letter.sender, copy))
+            size = round(exit_.mail.size * GROWTH ** len(letter.path))
+            more.append(Entry(letter.path[0], letter.sender, Transfer(at, at, size)))
     return replace(seen, entries=tuple(sorted((*seen.entries, *more), key=lambda e: e.mail.end)))
 
 
 def on_lines(seen: Observation, truth: Truth, rng: random.Random) -> Observation:
     """The same trace, but a share SHOWN of the mails has a packet more on its user's line."""
     packets = {line: list(own) for line, own in seen.packets.items()}
-    for letter in truth.letters:
+    for one in truth.handed:
         if rng.random() < SHOWN:
-            line = letter.sender, letter.path[0]
-            packets[line].append((seen.span[0] + letter.at + AT_ONCE, SMALLEST))
+            packets[one.user, one.hop].append((one.taken, SMALLEST))
     return replace(seen, packets={line: tuple(sorted(own)) for line, own in packets.items()})
 
 

@@ -23,11 +23,12 @@ from testbed.attack.load import Posted, Size
 from testbed.attack.physical import SENT, Physical, Tried, tried
 from testbed.attack.record import Matrix
 from testbed.attack.stress import stressed
+from testbed.attack.truth import Handed
 from testbed.images import Images
 from testbed.machine import commit, machine, versions
 from testbed.mailbox import POLL, Mailboxes
 from testbed.report.progress import Phase, Progress
-from testbed.topology import Link, Topology
+from testbed.topology import MAX_PROXIED, Link, Topology
 from testbed.web import Web
 from testbed.wire.capture import Capture
 from testbed.wire.dissect import Dissector
@@ -44,6 +45,8 @@ SIZES = {
 """By whether a stage is a slow one, and whether the run is the full one. On port 25 each mail is a
 process of its own, and two cores bear no more than two mails a second in the whole web.
 """
+MOST_PROXIED = 30
+"""Mails of each user with a proxy."""
 CELLS = 5
 """Cells a second on links of cells: more than by default, so that there is more to see."""
 ARRIVE_WITHIN = 90.0
@@ -76,9 +79,10 @@ class Plan:
 
     @property
     def proxied(self) -> Size:
-        """What users with proxies send: as many mails as come at the other stages."""
+        """What users with proxies send: as many mails as come at the other stages, up to a limit
+        (each cell on their lines may be one: all pairs of a longer run are too many)."""
         sent = self.sent(Link.CELLS)
-        return Size(0, 0, 0, sent.mails, 0, 0, sent.rate)
+        return Size(0, 0, 0, min(sent.mails, MOST_PROXIED), 0, 0, sent.rate)
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,8 @@ def _jobs(name: str, plan: Plan) -> list[Job]:
         for pool in plan.pools:
             topology = Topology(name, stage, plan.nodes, pool, cells=CELLS)
             jobs.append(Job(f"{stage}, pool {pool}", topology, plan.sent(stage)))
-    for pool in plan.pools if Link.CELLS in plan.stages else ():
+    proxied = Link.CELLS in plan.stages and plan.nodes <= MAX_PROXIED
+    for pool in plan.pools if proxied else ():
         topology = Topology(name, Link.CELLS, plan.nodes, pool, cells=CELLS, proxies=True)
         jobs.append(Job(f"users with proxies, pool {pool}", topology, plan.proxied))
     for plant in plan.plants:
@@ -201,7 +206,7 @@ def _recorded(web: Web, sniffer: str, size: Size, rng: random.Random, phase: Pha
     capture.wait_listening()
     with Mailboxes(web) as boxes, Dissector(web.docker, web.topology.web, sniffer) as dissector:
         began = time.time()
-        arrived = _through(web, boxes, made.main, phase.note)
+        arrived, handed = _through(web, boxes, made.main, phase.note)
         spans = [(began, time.time())]
         for place, letters in enumerate(made.rounds, 1):
             began = time.time()
@@ -213,13 +218,16 @@ def _recorded(web: Web, sniffer: str, size: Size, rng: random.Random, phase: Pha
         wire = dissector.read(captured.path, bridge=web.topology.bridge)
     logs = {name: log.lines for name, log in hops.read(web).items()}
     trouble = captured.why or wire.trouble
-    return Recorded(web.topology, size.rate, made, wire, tuple(spans), logs, arrived, trouble)
+    return Recorded(
+        web.topology, size.rate, made, wire, tuple(spans), logs, arrived, trouble, tuple(handed)
+    )
 
 
 def _through(
     web: Web, boxes: Mailboxes, letters: Sequence[Posted], note: Callable[[str], object]
-) -> int:
-    """Send letters at their times and wait for them; how many arrived."""
+) -> tuple[int, list[Handed]]:
+    """Send letters at their times and wait for them; how many arrived, and when users of proxies
+    handed theirs in."""
     sent = 0
 
     def one() -> None:
@@ -227,8 +235,9 @@ def _through(
         sent += 1
         note(f"{sent} of {len(letters)} mails sent")
 
+    handed: list[Handed] = []
     if web.topology.proxies:
-        users.send(web, letters, time.time(), one)
+        handed = users.send(web, letters, one)
     else:
         asyncio.run(load.send(web, letters, one))
     arrived = 0
@@ -237,4 +246,4 @@ def _through(
         arrived += len(boxes.new())
         note(f"{arrived} of {len(letters)} mails arrived")
         time.sleep(POLL)
-    return arrived
+    return arrived, handed

@@ -18,8 +18,8 @@ from testbed.attack.truth import Truth
 
 BLOCK = 10.0
 """Seconds of one hop that are drawn as one by the bootstrap."""
-HANDING = 1.0
-"""Seconds in which a proxy has sealed a mail and given its cells to the line."""
+SOON, LATE = 0.5, 2.0
+"""Seconds after a proxy took a mail: by then its first cell is on the line, and all of them."""
 AT_A_TIME = 500
 """Exchanges of all labels that are in memory together."""
 
@@ -31,6 +31,8 @@ class Asked:
     answer: Hashable
     group: Hashable
     block: Hashable
+    person: bool = False
+    """The answer is a person, of whom several mails are asked: luck comes several times."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,10 @@ def of_answers(
     right = [a == b for a, b in zip(given, wanted, strict=True)]
     chance, p = statistics.permuted(given, wanted, [one.group for one in asked.values()], rng)
     low, high = statistics.share(right, [one.block for one in asked.values()], rng)
+    if all(one.person for one in asked.values()):
+        p = max(p, statistics.renamed(given, wanted, [one.group for one in asked.values()], rng))
+        by_person = statistics.share(right, wanted, rng)
+        low, high = min(low, by_person[0]), max(high, by_person[1])
     return Score(len(right), sum(right) / len(right), chance, low, high, p)
 
 
@@ -187,8 +193,8 @@ def of_links(seen: Observation, truth: Truth) -> Windows:
 
 
 def of_lines(seen: Observation, truth: Truth) -> Windows:
-    """Of users' own lines: busy if he handed in a mail and it had HANDING seconds more, idle if he
-    handed in none in the window or so long before it."""
+    """Of users' own lines: busy if a mail was handed in and SOON over in the window, idle if none
+    was handed in, nor LATE before it."""
     since, until = seen.span
     rows: list[list[float]] = []
     labels: list[bool] = []
@@ -196,12 +202,12 @@ def of_lines(seen: Observation, truth: Truth) -> Windows:
     for line in seen.packets:
         if line[0] in seen.hops:
             continue
-        times = [since + letter.at for letter in truth.letters if letter.sender == line[0]]
+        own = [(one.begun, one.taken) for one in truth.handed if one.user == line[0]]
         for place in range(int((until - since) / busy.WINDOW)):
             start = since + place * busy.WINDOW
             end = start + busy.WINDOW
-            inside = any(start <= at <= end - HANDING for at in times)
-            if inside or not any(start - HANDING < at < end for at in times):
+            inside = any(start <= begun and taken + SOON <= end for begun, taken in own)
+            if inside or not any(begun < end and taken + LATE > start for begun, taken in own):
                 rows.append(busy.features(seen, line, start))
                 labels.append(inside)
                 blocks.append(int((start - since) / BLOCK))
@@ -275,19 +281,24 @@ def recipient(*kinds: str) -> Ask:
 def way_out(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
     """For each mail whose text can be read in the end: which of all that left is it?"""
     return {
-        number: Asked(str(exit_), "", _block(seen, number)) for number, exit_ in truth.exits.items()
+        number: Asked(str(exit_), seen.entries[number].hop, _block(seen, number))
+        for number, exit_ in truth.exits.items()
     }
 
 
 def author(*kinds: str) -> Ask:
-    """For each mail of these kinds that left and can be read: who wrote it?"""
+    """For each mail of these kinds that left and can be read: who wrote it?
+
+    All of one person's mails leave at one hop, so that chance exchanges those who share it.
+    """
 
     def ask(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
         return {
             number: Asked(
                 letter.sender,
-                "",
-                (letter.path, int((seen.exits[number].mail.end - seen.span[0]) / BLOCK)),
+                seen.exits[number].hop,
+                int((seen.exits[number].mail.end - seen.span[0]) / BLOCK),
+                person=True,
             )
             for number, letter in truth.left.items()
             if letter.kind in kinds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
@@ -53,6 +53,29 @@ def permuted(
     right = int((given == wanted).sum())
     as_good = int((hits >= right).sum())
     return float(hits.mean()) / max(1, len(wanted)), (as_good + 1) / (count + 1)
+
+
+def renamed(
+    guesses: Sequence[Hashable],
+    answers: Sequence[Hashable],
+    groups: Sequence[Hashable],
+    rng: random.Random,
+    count: int = PERMUTATIONS,
+) -> float:
+    """One-sided p of as many right guesses, if the names of those in a group are shuffled.
+
+    All answers of one name go together: for guesses that depend on the name and not on the mail.
+    """
+    pairs = Counter(zip(groups, guesses, answers, strict=True))
+    generator = np.random.default_rng(rng.getrandbits(64))
+    hits = np.zeros(count, dtype=int)
+    for group in dict.fromkeys(groups):
+        names = list(dict.fromkeys(answer for at, _, answer in pairs if at == group))
+        table = np.array([[pairs[group, said, name] for name in names] for said in names])
+        order = generator.permuted(np.tile(np.arange(len(names)), (count, 1)), axis=1)
+        hits += table[np.arange(len(names)), order].sum(axis=1)
+    right = sum(pairs[one] for one in pairs if one[1] == one[2])
+    return (int((hits >= right).sum()) + 1) / (count + 1)
 
 
 def binomial(right: int, n: int, chance: float) -> float:

@@ -13,6 +13,16 @@ _MARK = re.compile(rb"[0-9a-f]{8}\.[0-9]{5}")
 
 
 @dataclass(frozen=True)
+class Handed:
+    """That a user with a proxy handed in a mail: on whose line, and from when to when (1970)."""
+
+    user: str
+    hop: str
+    begun: float
+    taken: float
+
+
+@dataclass(frozen=True)
 class Truth:
     """The letter behind each entry, and behind each exit whose text can be read."""
 
@@ -21,8 +31,8 @@ class Truth:
     """Entry → exit: their places in the observation."""
     left: Mapping[int, Posted] = field(default_factory=dict)
     """The letter behind each exit, also where nobody sees it come in."""
-    letters: tuple[Posted, ...] = ()
-    """All letters, with the times at which they were handed in."""
+    handed: tuple[Handed, ...] = ()
+    """When users with proxies handed their mails in."""
 
     def of_kind(self, *kinds: str) -> list[int]:
         """The entries of these kinds, in order."""
@@ -51,7 +61,7 @@ def truth(seen: Observation, posted: Sequence[Posted]) -> Truth:
             left[number] = letters[mark]
             if mark in at:
                 exits[at[mark]] = number
-    return Truth(entries, exits, left, tuple(posted))
+    return Truth(entries, exits, left)
 
 
 def _mark(data: bytes, letters: Mapping[str, Posted]) -> str | None:

@@ -52,9 +52,9 @@ def write_matrix(matrix: Matrix, out: Path) -> tuple[Path, ...]:
     return _put(out, {"matrix.json": to_matrix_json(matrix), MATRIX: made})
 
 
-def keep_matrix(matrix: Matrix, results: Path) -> tuple[Path, ...]:
-    """Keep the results of a full run under its seed, with its commit and machine."""
-    return _put(results, {f"matrix-{matrix.seed}.json": to_matrix_json(matrix)})
+def keep_matrix(matrix: Matrix, results: Path, name: str) -> tuple[Path, ...]:
+    """Keep the results of a full run under a name with its seed, with its commit and machine."""
+    return _put(results, {f"{name}.json": to_matrix_json(matrix)})
 
 
 def clear(out: Path) -> None:

@@ -389,7 +389,8 @@ def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
     nodes: dict[str, str] = task["nodes"]
     cells = task["cells"]
     with ThreadPoolExecutor(2 * len(nodes)) as pool:
-        first = {n: pool.submit(certificate, host, task["mail_port"]) for n, host in nodes.items()}
+        asked = {n: pool.submit(certificate, host, task["mail_port"]) for n, host in nodes.items()}
+        first = {node: shown.result() for node, shown in asked.items()}  # before any mail of ours
         twice = pool.submit(changing, files, task["changing"])
         for index, host in enumerate(nodes.values()):
             pool.submit(be_odd, host, task["mail_port"], ODD_PORT + 2 * index)
@@ -417,7 +418,7 @@ def run(task: dict[str, Any], files: Path) -> dict[str, Any]:
                     name: twins[json.dumps(face)].result()
                     for name, face in task["faces"][node].items()
                 },
-                "certificates": [first[node].result()],
+                "certificates": [first[node]],
                 "changing": twice.result(),
                 "attempts": {},
             }

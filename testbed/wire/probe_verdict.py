@@ -144,6 +144,7 @@ def _same(node: str, answer: Mapping[str, Any]) -> Finding:
     asked = [before, after]
     failed = [shown for shown in asked if not _is_hex(shown)]
     own: list[str] = answer.get("changing", [])
+    submitted: Mapping[str, str] = answer.get("submitted", {})
     bad = []
     if not failed and before != after:
         bad.append(
@@ -158,6 +159,11 @@ def _same(node: str, answer: Mapping[str, Any]) -> Finding:
         looked_at=f"{len(asked) - len(failed)} handshakes on port 25, before and after mails",
         controls=(
             Control("it shows a certificate both times", not failed, "; ".join(failed)),
+            Control(
+                "and takes mail in between",
+                bool(submitted) and not any(submitted.values()),
+                "; ".join(filter(None, submitted.values())) or f"{len(submitted)} mails",
+            ),
             Control(
                 "two certificates of the prober's own are told apart",
                 len(set(own)) == 2 and all(map(_is_hex, own)),

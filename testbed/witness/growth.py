@@ -94,6 +94,11 @@ def row(
         if "why" in answer or "files" not in answer:
             return unseen("no-growth", node, answer.get("why", "it was not read"))
     one, other = quantities(earlier), quantities(later)
+    if earlier["mails"] != later["mails"]:
+        # A mail more, or less, takes pages: what they would say is said by the control.
+        for told in (one, other):
+            for name in [name for name in told if any(_pages(name, d) for d in declared)]:
+                del told[name]
     return judge(
         "no-growth",
         node,
@@ -107,6 +112,9 @@ def row(
 def _readings(earlier: Answer, later: Answer) -> Iterator[Control]:
     for answer, moment in ((earlier, Moment.BETWEEN), (later, Moment.AFTER)):
         yield Control(f"it is at rest {moment}", not answer["rest"], answer["rest"])
+    mails = earlier["mails"], later["mails"]
+    same = mails[0] is not None and mails[0] == mails[1]
+    yield Control("as many mails lie in it at both", same, f"{mails[0]} and {mails[1]}")
     there = {path for path in (f"{SPOOL}/{DATABASE}",) if later["files"].get(path, {}).get("size")}
     yield Control("the spool's size and header are read", bool(there and later["header"]))
     ipc = "ipc" in earlier["kernel"] and "ipc" in later["kernel"]
@@ -157,6 +165,10 @@ def _declared(name: str, was: str, now: str, transfers: int, declared: Sequence[
         if re.fullmatch(one.name, name):
             return not one.pages or _few_pages(name, was, now, transfers)
     return False
+
+
+def _pages(name: str, declared: Declared) -> bool:
+    return declared.pages and re.fullmatch(declared.name, name) is not None
 
 
 def _few_pages(name: str, was: str, now: str, transfers: int) -> bool:

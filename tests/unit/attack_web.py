@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from testbed.attack.load import Posted
 from testbed.attack.observation import Entry, Exit, Link, Observation, Transfer
-from testbed.attack.truth import Truth
+from testbed.attack.truth import Handed, Truth
 
 HOPS = ("alpha", "bravo", "charlie", "delta", "echo")
 LINKS: list[Link] = [(a, b) for a in HOPS for b in HOPS if a != b]
@@ -68,7 +68,11 @@ class Simulated:
     def mail(self, kind: str, link: Link, at: float) -> None:
         """One mail on its way: in at the first hop, over the link, out of the second."""
         number = len(self.entries)
-        size = 16000 if kind == "padded" else round(1000 * 16 ** self.rng.random())
+        size = (
+            self.rng.choice([4000, 8000, 16000])
+            if kind == "padded"
+            else round(1000 * 16 ** self.rng.random())
+        )
         text = armour(self.rng, size).replace(b"PGP MESSAGE", b"TEXT")
         if kind in {"forward", "padded"}:
             passed = armour(self.rng, size)
@@ -113,4 +117,5 @@ class Simulated:
         ordered = sorted(self.exits, key=lambda one: one[1].mail.end)
         exits = {number: place for place, (number, _) in enumerate(ordered)}
         left = {place: self.letters[number] for number, place in exits.items()}
-        return Truth(dict(enumerate(self.letters)), exits, left, tuple(self.letters))
+        handed = tuple(Handed(one.sender, one.path[0], one.at, one.at) for one in self.letters)
+        return Truth(dict(enumerate(self.letters)), exits, left, handed)

@@ -36,8 +36,8 @@ class FakeNode:
     loses_mail: bool = False
     sends_twice: bool = False
     changes_certificate: bool = False
-    """On port 25, where it shows its link's, and then another."""
-    starts: int = 0
+    """On port 25, where it shows its link's, and another once it has taken a mail."""
+    taken: int = 0
     sockets: list[socket.socket] = field(default_factory=list)
     running: bool = True
 
@@ -102,9 +102,8 @@ class FakeNode:
             threading.Thread(target=self.hand_on, args=(mail,), daemon=True).start()
 
     def _start_tls(self, line: socket.socket) -> ssl.SSLSocket:
-        self.starts += 1
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        other = self.pem.with_name("probe.pem") if self.starts > 1 else self.pem
+        other = self.pem.with_name("probe.pem") if self.taken else self.pem
         context.load_cert_chain(other if self.changes_certificate else self.pem)
         return context.wrap_socket(line, server_side=True)
 
@@ -118,6 +117,7 @@ class FakeNode:
                 while (part := stream.readline()) not in (b".\r\n", b""):
                     mail += part
                 mails.append(mail.decode())
+                self.taken += 1
             if starttls and text.upper().startswith(b"EHLO"):
                 line.sendall(b"250-yes\r\n250 STARTTLS\r\n")
                 continue

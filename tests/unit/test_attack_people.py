@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 from attack_web import HOPS, LINKS, Simulated, pooled
 
-from testbed.attack import n_minus_1, score, tagging
+from testbed.attack import n_minus_1, score, statistics, tagging
 from testbed.attack.case import scored
 from testbed.attack.catalogue import BY_ID
 from testbed.attack.expected import Expected
 from testbed.attack.observation import Entry, Observation, Transfer
-from testbed.attack.score import Score
+from testbed.attack.score import Asked, Score
 from testbed.attack.truth import Truth
 
 QUIET = Simulated(clear=False, rate=2.0, kinds=("forward",))
@@ -179,7 +179,7 @@ def test_who_wrote_is_not_known_of_users_with_proxies_but_a_plant_is_found() -> 
     """The same mails, on port 25 and by proxies: with a pool of no delay."""
     before = got("author, padded", PADDED.seen, PADDED.truth)
     assert before.value >= 0.8
-    known = Truth({}, {}, PADDED.truth.left, PADDED.truth.letters)
+    known = Truth({}, {}, PADDED.truth.left)
     after = scored(
         BY_ID["author, padded"], [(lines(PADDED), known)], Expected.CHANCE, random.Random(2)
     )
@@ -188,20 +188,51 @@ def test_who_wrote_is_not_known_of_users_with_proxies_but_a_plant_is_found() -> 
     assert after.low <= after.chance <= after.high
 
 
-@pytest.mark.parametrize(("shown", "found"), [(0.0, False), (0.5, True)])
-def test_a_users_own_line_says_nothing_unless_it_shows_mail(shown: float, found: bool) -> None:
+@pytest.mark.parametrize(
+    ("shown", "late", "found"), [(0.0, 0.0, False), (0.5, 0.0, True), (0.5, 1.0, True)]
+)
+def test_a_users_own_line_says_nothing_unless_it_shows_mail(
+    shown: float, late: float, found: bool
+) -> None:
+    """Also where all mail is handed in later than was planned: what counts is when it was."""
     seen = lines(PADDED)
     packets = {line: list(own) for line, own in seen.packets.items()}
     rng = random.Random(4)
     for letter in PADDED.letters:
         if rng.random() < shown:
-            packets[letter.sender, letter.path[0]].append((letter.at + 0.1, 90))
+            packets[letter.sender, letter.path[0]].append((letter.at + late + 0.1, 90))
     shifted = {line: tuple(sorted(own)) for line, own in packets.items()}
+    handed = tuple(
+        replace(one, begun=one.begun + late, taken=one.taken + late) for one in PADDED.truth.handed
+    )
     score_ = scored(
         BY_ID["user's line"],
-        [(replace(seen, packets=shifted), PADDED.truth)], Expected.CHANCE, random.Random(2),
+        [(replace(seen, packets=shifted), replace(PADDED.truth, handed=handed))],
+        Expected.CHANCE, random.Random(2),
     )  # fmt: skip
     assert score_ is not None
     assert score_.planted
     assert (score_.p < 0.05) == found
     assert (score_.low > 0.5) == found
+
+
+def test_sets_are_those_of_the_mails_that_are_asked_about() -> None:
+    both = Simulated(clear=False, kinds=("forward", "padded"), rate=8.0, delay=pooled(4.0))
+    plain, padded = (got(attack, both.seen, both.truth) for attack in ("author", "author, padded"))
+    assert plain.sets
+    assert padded.sets
+    assert plain.sets.size * 2 < padded.sets.size
+
+
+def test_luck_with_one_person_is_not_taken_for_knowledge() -> None:
+    """All mails of two persons, one of whom the attacker always names: half are right."""
+    answers = ["a"] * 50 + ["b"] * 50
+    guesses = ["a"] * 100
+    rng = random.Random(1)
+    assert statistics.renamed(guesses, answers, [""] * 100, rng) == 1.0
+    asked = {n: Asked(who, "", n // 10, person=True) for n, who in enumerate(answers)}
+    one = score.of_answers(dict(enumerate(["a"] * 50 + ["c"] * 50)), asked, random.Random(1))
+    assert one.p > 0.4
+    sure = {n: Asked(str(n % 7), "", n // 10, person=True) for n in range(70)}
+    known = score.of_answers({n: str(n % 7) for n in sure}, sure, random.Random(1))
+    assert known.p < 0.001

@@ -125,9 +125,14 @@ def test_every_view_has_the_plants(tmp_path: Path) -> None:
 
 
 def test_results_of_a_full_run_are_kept_under_their_seed(tmp_path: Path) -> None:
-    (path,) = files.keep_matrix(ALL, tmp_path / "results")
-    assert path.name == "matrix-7.json"
+    (path,) = files.keep_matrix(ALL, tmp_path / "results", "matrix-7-5-full")
+    assert path.name == "matrix-7-5-full.json"
     assert json.loads(path.read_text())["seed"] == 7
+
+
+def test_users_with_proxies_are_left_out_where_there_would_be_too_many() -> None:
+    jobs = run._jobs("web", run.Plan(stages=(Link.CELLS,), nodes=7))
+    assert [job.topology.proxies for job in jobs] == [False, False]
 
 
 def test_a_plan_with_plants_has_a_web_more_for_each() -> None:

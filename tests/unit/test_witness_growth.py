@@ -42,6 +42,7 @@ def answer() -> dict[str, Any]:
     control["files"] = control["files"] | {"limits": LIMITS.format(1, "unlimited")}
     return {
         "rest": "",
+        "mails": 0,
         "files": {SPOOL: dict(facts), FILE: dict(facts), f"{FILE}-wal": dict(facts)},
         "header": {"pages": 77, "change counter": 3},
         "kernel": {
@@ -131,6 +132,7 @@ def test_replaced_workers_differ_in_nothing_but_their_ids() -> None:
     [
         setting("rest", "it had 2 conversations"),
         setting("header", {}),
+        setting("mails", None),
         lambda told: told["kernel"].pop("ipc") and told["kernel"].update({"no ipc": "no"}),
         lambda told: told.update(why="gone"),
     ],
@@ -139,6 +141,20 @@ def test_what_was_not_read_is_never_a_pass(change: Callable[[dict[str, Any]], ob
     both = answer()
     change(both)
     assert growth.row("alpha", both, copy.deepcopy(both), 8, LOGS).status is Status.INCONCLUSIVE
+
+
+def test_a_mail_that_lies_there_at_one_reading_only_is_no_growth_and_no_pass() -> None:
+    def one_less(told: dict[str, Any]) -> None:
+        told["mails"] = 1
+        told["files"][FILE]["size"] = 8192
+        told["header"]["pages"] = 78
+
+    later = answer()
+    one_less(earlier := answer())
+    found = growth.row("alpha", earlier, later, 8, LOGS)
+    assert (found.status, found.evidence) == (Status.INCONCLUSIVE, ())
+    later["files"][FILE]["mode"] = "100644"
+    assert growth.row("alpha", earlier, later, 8, LOGS).status is Status.FAIL
 
 
 def test_without_a_log_that_grows_nothing_is_said() -> None:

@@ -33,12 +33,18 @@ def of_spool(pid: int, spool: str) -> str:
     with contextlib.suppress(FileNotFoundError):
         if walk.lstat(pid, f"{spool}-wal").st_size:
             return "its log was not empty"
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            return MAIL if opening.count(walk.read(pid, spool), "spool") else ""
-        except sqlite3.Error:
-            return "it was just being written to"
-    return ""
+    count = mails(pid, spool)
+    return "it was just being written to" if count is None else MAIL if count else ""
+
+
+def mails(pid: int, spool: str) -> int | None:
+    """How many mails lie in its spool; None while that is being written to."""
+    try:
+        return opening.count(walk.read(pid, spool), "spool")
+    except FileNotFoundError:
+        return 0
+    except sqlite3.Error:
+        return None
 
 
 def of_node(pid: int, spool: str, links: Sequence[int] = ()) -> str:

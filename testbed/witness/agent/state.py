@@ -2,9 +2,9 @@
 
 Task: nodes {name: pid}, within (seconds that a node has to come to rest; 0: read as it is), spool
 (path of its database), more (paths outside its mounts), token (a mark for the process that we start
-as a control). A node's answer: rest (what was still going on, or nothing), files {path: {attribute:
-value}}, kernel {what: value}, header {field: value}, processes [facts, and `executed`: somebody
-outside started it], control (facts of our own process); or `why`.
+as a control). A node's answer: rest (what was still going on, or nothing), mails (that lie in its
+spool), files {path: {attribute: value}}, kernel {what: value}, header {field: value}, processes
+[facts, and `executed`: somebody outside started it], control (facts of our own process); or `why`.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def _read(pid: int, task: dict[str, Any]) -> dict[str, Any]:
     for path in task["more"]:
         files |= filefacts.of_file(pid, path)
     return {
+        "mails": rest.mails(pid, task["spool"]),
         "files": files,
         "header": filefacts.header(pid, task["spool"]),
         "kernel": kernelfacts.of_node(pid, pids, task["links"]),
