@@ -18,7 +18,7 @@ from testbed.attack.truth import Truth
 LEAKS = (0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50, 0.75)
 """Shares of the mail that a plant gives away."""
 POWER = 0.9
-SHOWN = 0.25
+SHOWN = 0.5
 AT_ONCE = 0.05
 """Seconds."""
 

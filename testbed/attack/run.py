@@ -37,9 +37,9 @@ from testbed.witness import hops
 OFF, ON = "off", "exponential:2.0"
 """The two pools: with the second and a mail a second the effective set is about 2e."""
 SIZES = {
-    (False, False): Size(padded=3),
+    (False, False): Size(padded=3, rounds=2),
     (False, True): Size(forward=50, reply=40, sealed=20, padded=30, tagged=10, rounds=30),
-    (True, False): Size(forward=3, reply=2, sealed=2, padded=1, rate=0.4),
+    (True, False): Size(forward=3, reply=2, sealed=2, padded=1, rounds=2, rate=0.4),
     (True, True): Size(forward=30, reply=20, sealed=20, padded=10, tagged=10, rounds=30, rate=0.4),
 }
 """By whether a stage is a slow one, and whether the run is the full one. On port 25 each mail is a
