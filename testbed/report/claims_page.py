@@ -49,9 +49,9 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
     (
         "Size and time on TLS links",
         "TLS hides what a mail says, not how long it is or when it goes: a record is as long as "
-        "what is in it, and leaves when it is written. How well this lets W "
-        "match what enters a node with what leaves it is a question of statistics; this version "
-        "does not measure it yet, so nothing is claimed either way.",
+        "what is in it, and leaves when it is written. How well this lets W match what enters a "
+        "node with what leaves it is a question of statistics, which `make matrix` answers "
+        "(docs/attacks.md): nearly always.",
     ),
     (
         "Covert timing below a rate",
