@@ -28,8 +28,9 @@ HELLO_SECONDS = 0.7
 """A client that has not begun TLS by then is greeted in clear: it may be waiting for that."""
 TALK_SECONDS = 10.0
 """Limit of each step of a conversation with a node that came to us."""
-ODD_PORT = 45001
-"""From here on: ports for connections that are odd by the port they come from."""
+ODD_PORT = 20001
+"""From here on: ports for connections that are odd by the port they come from; the kernel gives
+them to nobody."""
 HANDSHAKE, ALERT = 0x16, 0x15
 """First byte of a TLS record that is no data."""
 NO_CHECK_TIME = 0x200000

@@ -81,6 +81,29 @@ def test_rows_are_found_that_lay_there_for_one_transaction_only(tmp_path: Path) 
     db.close()
 
 
+def test_a_log_that_is_half_in_the_database_gives_no_torn_rows(tmp_path: Path) -> None:
+    """Copied in the midst of a checkpoint, an earlier state had rows with zeros in them."""
+    db = make(tmp_path)
+    for size in (8192, 65536, 8192):
+        insert(db, RNG.randbytes(size))
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.execute("PRAGMA secure_delete = ON")
+    db.execute("DELETE FROM spool WHERE length(sealed) = 65536")
+    insert(db, RNG.randbytes(16384))
+    insert(db, RNG.randbytes(4096))
+    files = copied(tmp_path)
+    old, log = files["spool.db"], files["spool.db-wal"]
+    whole = list(database.states(old, log))
+    assert len(whole) == 4
+    assert {len(blob) for blob in database.rows(whole[0]).values()} == {8192, 65536}
+    for pages in range(1, len(whole[-1]) // 4096 + 1):
+        at = pages * 4096
+        half = whole[-1][:at] + old[at:]
+        rows = seize.rows_of({"spool.db": half, "spool.db-wal": log}, "spool.db")
+        assert rows == database.rows(whole[-1])
+    db.close()
+
+
 def packed(size: int, pack: Callable[[bytes], bytes]) -> bytes:
     made = pack(TEXT)
     return made + RNG.randbytes(size - len(made))

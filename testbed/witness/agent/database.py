@@ -15,6 +15,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from math import comb
 from typing import Any
 
@@ -64,13 +65,43 @@ _WAL_HEADER, _FRAME = struct.Struct(">8I"), struct.Struct(">6I")
 
 
 def states(database: bytes, log: bytes) -> Iterator[bytes]:
-    """The database as it was before its log, and after each transaction in the log."""
-    yield database
+    """The database as it was before its log, and after each transaction in the log.
+
+    Once the log's pages are being written into the database, the last of these states is the only
+    one that is whole.
+    """
+    found = list(_frames(log))
+    ends = [place for place, frame in enumerate(found) if frame.pages]
+    last = {frame.start: frame.data for frame in found[: ends[-1] + 1 if ends else 0]}
+    whole = any(database[at : at + len(data)] == data for at, data in last.items())
+    if not whole:
+        yield database
+    image = bytearray(database)
+    for place, frame in enumerate(found):
+        end = frame.start + len(frame.data)
+        image.extend(bytes(max(0, end - len(image))))
+        image[frame.start : end] = frame.data
+        if frame.pages:
+            del image[frame.pages * len(frame.data) :]
+            if not whole or place == ends[-1]:
+                yield bytes(image)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A page in the log: its offset in the database, and `pages` of that if it ends a transaction."""
+
+    start: int
+    data: bytes
+    pages: int
+
+
+def _frames(log: bytes) -> Iterator[_Frame]:
+    """All valid ones (SQLite file format, 4.1)."""
     if len(log) < _WAL_HEADER.size:
         return
     magic, _, page_size, _, *salts, one, two = _WAL_HEADER.unpack_from(log)
     order = ">" if magic & 1 else "<"
-    image = bytearray(database)
     at = _WAL_HEADER.size
     while page_size and at + _FRAME.size + page_size <= len(log):
         page, pages, *salt, sum_one, sum_two = _FRAME.unpack_from(log, at)
@@ -78,13 +109,8 @@ def states(database: bytes, log: bytes) -> Iterator[bytes]:
         one, two = _summed(log[at : at + 8] + data, order, one, two)
         if salt != salts or not page or (one, two) != (sum_one, sum_two):
             return  # left over from before the log was begun anew, or just being written
-        start = (page - 1) * page_size
-        image.extend(bytes(max(0, start + page_size - len(image))))
-        image[start : start + page_size] = data
+        yield _Frame((page - 1) * page_size, data, pages)
         at += _FRAME.size + page_size
-        if pages:
-            del image[pages * page_size :]
-            yield bytes(image)
 
 
 def _summed(data: bytes, order: str, one: int, two: int) -> tuple[int, int]:

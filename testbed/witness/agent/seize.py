@@ -90,8 +90,11 @@ def _look(one: Watched, task: dict[str, Any], begun: float) -> None:
         if stamp == one.stamp:
             return
         one.looks += 1
+        log = f"{task['database']}-wal"
+        before = _log(one.pid, f"{task['folder']}/{log}")
         files = files_of(one.pid, task["folder"])
-        if _stamp(one.pid, task)[0] != stamp[0]:
+        # Times are too coarse to tell; but a log only grows, until it is in the database.
+        if _stamp(one.pid, task)[0] != stamp[0] or not files.get(log, b"").startswith(before):
             return  # the log went into the database meanwhile: torn
         rows = rows_of(files, task["database"])
     except (walk.Unseen, OSError) as error:
@@ -104,6 +107,13 @@ def _look(one: Watched, task: dict[str, Any], begun: float) -> None:
         one.before = set(rows)
     elif set(rows) - one.before:
         one.copies.append(Copy(files, rows, time.monotonic() - begun))
+
+
+def _log(pid: int, path: str) -> bytes:
+    try:
+        return walk.read(pid, path)
+    except FileNotFoundError:
+        return b""
 
 
 def _stamp(pid: int, task: dict[str, Any]) -> tuple[object, object]:
