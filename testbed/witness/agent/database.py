@@ -89,7 +89,7 @@ def states(database: bytes, log: bytes) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class _Frame:
-    """A page in the log: its offset in the database, and `pages` of that if it ends a transaction."""
+    """A page in the log: its place in the database, whose `pages` it says if a transaction ends."""
 
     start: int
     data: bytes
