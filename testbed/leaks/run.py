@@ -43,7 +43,7 @@ LOADS = (
     Load(Link.CELLS, 5, "exponential:1.0", 1),
     Load(Link.TLS, 3, "off", 3),
     Load(Link.CELLS, 4, "exponential:2.0", 1),
-    Load(Link.TLS, 7, "exponential:0.5", 3),
+    Load(Link.TLS, 7, "exponential:1.5", 3),
 )
 """The clean webs, again and again: each gives another load, and each run another seed."""
 
