@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from testbed.topology import Node
+from testbed.topology import Link, Node
 from testbed.verdict import Control, Finding, judge
 from testbed.wire.asked import OF_IP, OF_TCP, OF_TLS
 from testbed.wire.edges import Edges, Told, usual
@@ -82,9 +82,12 @@ def _row(edges: Edges, node: Node) -> Finding:
     hellos = [p for p in own if p.hello]
     if hellos:
         kinds = {p.hello.kind for p in hellos if p.hello}
+        # Where links speak no TLS, it does so only when it is asked to, on port 25.
+        links = edges.topology.link in {Link.TLS, Link.CELLS}
+        wanted = {CLIENT_HELLO, SERVER_HELLO} if links else set()
         odd_hello = next((odd for odd in twins if odd.what == "ClientHello"), None)
         controls += [
-            Control("both its hellos are seen", kinds == {CLIENT_HELLO, SERVER_HELLO}),
+            Control("its hellos are seen, of both sorts if links speak TLS", kinds >= wanted),
             Control(
                 "the prober's hellos to it, of TLS 1.2 and 1.3, are told apart",
                 odd_hello is not None, f"frame {odd_hello.frame}" if odd_hello else "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from test_starttls import serving
 from remailer.delivery import LINGER_SECONDS
 from remailer.message import MAX_MAIL
 from remailer.starttls import HostKey
+from testbed.topology import Link
 from testbed.verdict import Finding, Status
 from testbed.wire import choices, grammar, law
 from testbed.wire.capture import CaptureFile
+from testbed.wire.packets import CLIENT_HELLO
 
 WHOLE = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
 CLAIMS = ("dns-late", "smtp-talk", "wire-fields", "delays")
@@ -191,3 +194,23 @@ def test_windows_are_laid_where_most_is() -> None:
 def test_holm_stops_at_the_first_that_stands() -> None:
     assert law.holm([1e-6, 0.5, 4e-5], alpha=1e-4) == [True, False, True]
     assert law.holm([4e-5, 4e-5, 6e-5], alpha=1e-4) == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("link", "status"), [(Link.CELLS, Status.INCONCLUSIVE), (Link.SMTP, Status.PASS)]
+)
+def test_where_links_speak_no_tls_a_node_only_answers_hellos(link: Link, status: Status) -> None:
+    """It is asked to, after STARTTLS; its own hello as a client is missed where links have one."""
+    edge = Edge()
+    wire, own = edge.wire(), {node.host for node in edge.topology.remailers}
+    packets = [
+        p
+        for p in wire.packets
+        if not (p.hello and p.hello.kind == CLIENT_HELLO and p.source in own)
+    ]
+    found = choices.findings(
+        replace(wire, packets=packets),
+        replace(edge.topology, link=link), edge.letters, WHOLE, GIVEN,
+    )  # fmt: skip
+    fields = next(f for f in found if (f.claim, f.subject) == ("wire-fields", "alpha"))
+    assert fields.status is status, [c for c in fields.controls if not c.found]
