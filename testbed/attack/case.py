@@ -181,9 +181,10 @@ def scored(
             costs = [costs[0][sorted(key for _, key in asked if isinstance(key, int))]]
         got = replace(got, sets=Sets.of(costs))
     if wanted is Expected.CHANCE:
-        leak = visible(got.n, got.chance, STRICT)
-        found = leak is not None and _finds(attack, seen, leak, rng)
-        got = replace(got, leak=leak, planted=found)
+        leaks = visible(got.n, got.chance, STRICT)
+        # Not every attack sees all that is given away: then it has to be shown more.
+        found = next((leak for leak in leaks if _finds(attack, seen, leak, rng)), None)
+        got = replace(got, leak=found, planted=found is not None)
     return got
 
 

@@ -23,10 +23,9 @@ AT_ONCE = 0.05
 """Seconds."""
 
 
-def visible(n: int, chance: float, alpha: float) -> float | None:
-    """The smallest of these leaks that n questions show with 90 % power; None if they show none."""
-    found = (leak for leak in LEAKS if statistics.power(n, chance, leak, alpha) >= POWER)
-    return next(found, None)
+def visible(n: int, chance: float, alpha: float) -> list[float]:
+    """Those of these leaks that n questions show with 90 % power, the smallest first."""
+    return [leak for leak in LEAKS if statistics.power(n, chance, leak, alpha) >= POWER]
 
 
 def past_everything(seen: Observation, truth: Truth, asked: Collection[Hashable]) -> Observation:

@@ -87,7 +87,7 @@ class Score:
     """One-sided, by permutation, of this attack alone."""
     sets: Sets | None = None
     leak: float | None = None
-    """The smallest share of mails given away that so many questions show with 90 % power."""
+    """The smallest share of mails given away that the attack was seen to find in the trace."""
     planted: bool | None = None
     """Whether the attack found that leak when it was planted in the trace; None if none was."""
 

@@ -42,8 +42,8 @@ def said(field: Field) -> str:
         return field.why
     if score.leak is not None:
         return (
-            f"advantage ≤ {number(score.most)} at 95 %; so many mails show a leak of"
-            f" {score.leak:.0%}, and one that was planted in the trace is found"
+            f"advantage ≤ {number(score.most)} at 95 %; a leak of {score.leak:.0%} that was planted"
+            " in the trace is found"
         )
     if score.planted:
         return f"at most {number(score.high)} at 95 %; what was planted in the trace is found"
