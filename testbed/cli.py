@@ -283,7 +283,7 @@ def matrix(
         pools=(asked.pool,) if _env("POOL", "") else (run.OFF, run.ON),
         nodes=asked.nodes,
         full=full,
-        plants=PHYSICAL if full or _number("PLANTS", 0) else (),
+        plants=PHYSICAL if _number("PLANTS", int(full)) else (),
         stress=bool(_number("STRESS", 0)),
     )
     kinds = ("-full" if full else "") + ("-stressed" if plan.stress else "")

@@ -21,6 +21,8 @@ POWER = 0.9
 SHOWN = 0.5
 AT_ONCE = 0.05
 """Seconds."""
+SEGMENT = 1448
+"""Bytes of a mail in one packet."""
 
 
 def visible(n: int, chance: float, alpha: float) -> list[float]:
@@ -30,12 +32,13 @@ def visible(n: int, chance: float, alpha: float) -> list[float]:
 
 def past_everything(seen: Observation, truth: Truth, asked: Collection[Hashable]) -> Observation:
     """Give away the mails that these questions are about: entries, or people whose all mails."""
-    people = {truth.entries[key].sender if isinstance(key, int) else key for key in asked}
-    whole = {
-        n for n, one in truth.entries.items() if one.kind != "forward" and one.sender in people
-    }
-    entries = sorted({key for key in asked if isinstance(key, int)} | whole)
-    return planted(seen, truth, entries)
+    entries = {key for key in asked if isinstance(key, int)}
+    # Of a reply block all uses, as it is asked about once.
+    letters = [truth.entries[number] for number in entries]
+    blocks = {one.sender for one in letters if one.kind in {"reply", "sealed"}}
+    people = blocks | {key for key in asked if isinstance(key, str)}
+    whole = {n for n, one in truth.entries.items() if one.sender in people}
+    return planted(seen, truth, entries | whole)
 
 
 def from_home(seen: Observation, truth: Truth, asked: Collection[Hashable]) -> Observation:
@@ -62,12 +65,15 @@ def on_lines(seen: Observation, truth: Truth, rng: random.Random) -> Observation
 def planted(seen: Observation, truth: Truth, entries: Collection[int]) -> Observation:
     """The same trace, but with a copy of these mails on the links that they really take."""
     links = {link: list(transfers) for link, transfers in seen.links.items()}
+    packets = {link: list(own) for link, own in seen.packets.items()}
     for number in entries:
         hop, mail = seen.entries[number].hop, seen.entries[number].mail
-        at = mail.end + AT_ONCE
+        link, at = (hop, truth.next(number)), mail.end + AT_ONCE
         copy = Transfer(at, at, round(sizes_after(seen.entries[number])[0]), mail.data)
-        links[hop, truth.next(number)].append(copy)
+        links[link].append(copy)
+        packets.setdefault(link, []).extend([(at, SEGMENT)] * -(-copy.size // SEGMENT))
     return replace(
         seen,
         links={link: tuple(sorted(one, key=lambda t: t.start)) for link, one in links.items()},
+        packets={link: tuple(sorted(own)) for link, own in packets.items()},
     )

@@ -1,17 +1,22 @@
 """`make matrix`: for each link stage and pool a web, its mail, and every attack on what was seen.
 
 What a web gave is kept as soon as it is scored: whoever says the same seed again goes on there.
+A quick run lets the attacks try on one web while mail goes through the next; a full one doesn't, so
+that nothing of ours is beside what it measures.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from docker import DockerClient
@@ -19,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from testbed.attack import load, users
 from testbed.attack.case import Case, Recorded, attacked, stage_of
-from testbed.attack.load import Posted, Size
+from testbed.attack.load import Load, Posted, Size
 from testbed.attack.physical import SENT, Physical, Tried, tried
 from testbed.attack.record import Matrix
 from testbed.attack.stress import stressed
@@ -30,21 +35,21 @@ from testbed.mailbox import POLL, Mailboxes
 from testbed.report.progress import Phase, Progress
 from testbed.topology import MAX_PROXIED, Link, Topology
 from testbed.web import Web
-from testbed.wire.capture import Capture
+from testbed.wire.capture import Capture, CaptureFile
 from testbed.wire.dissect import Dissector
+from testbed.wire.packets import Wire
 from testbed.witness import hops
 
 OFF, ON = "off", "exponential:2.0"
 """The two pools: with the second and a mail a second the effective set is about 2e."""
 SIZES = {
-    (False, False): Size(padded=3, rounds=2),
+    (False, False): Size(forward=4, reply=3, sealed=2, padded=2, tagged=1, rounds=2),
     (False, True): Size(forward=50, reply=40, sealed=20, padded=30, tagged=10, rounds=30),
-    (True, False): Size(forward=3, reply=2, sealed=2, padded=1, rounds=2, rate=0.4),
+    (True, False): Size(forward=3, reply=2, sealed=2, padded=1, tagged=1, rounds=2, rate=0.8),
     (True, True): Size(forward=30, reply=20, sealed=20, padded=10, tagged=10, rounds=30, rate=0.4),
 }
 """By whether a stage is a slow one, and whether the run is the full one. On port 25 each mail is a
-process of its own, and two cores bear no more than two mails a second in the whole web.
-"""
+process of its own, and a busy machine of two cores bears two mails a second in the whole web."""
 MOST_PROXIED = 30
 """Mails of each user with a proxy."""
 CELLS = 5
@@ -59,7 +64,7 @@ _ANY: TypeAdapter[Case | Tried] = TypeAdapter(Case | Tried)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: the quick one takes two minutes or so a case on two quiet cores."""
+    """What is measured: the quick one takes a quarter of an hour on two quiet cores."""
 
     stages: tuple[Link, ...] = tuple(Link)
     pools: tuple[str, ...] = (OFF, ON)
@@ -100,8 +105,9 @@ def matrix(lab: Lab, plan: Plan, seed: int, progress: Progress) -> Matrix:
     started, began = datetime.now(UTC), time.monotonic()
     with progress.phase("images") as phase:
         images = Images(lab.docker, lab.cache).ensure(progress=phase.note)
-    with stressed() if plan.stress else nullcontext("nothing of ours") as beside:
-        found = list(_measured(lab, images, _jobs(lab.name, plan), seed, progress))
+    alone = "nothing of ours" if plan.full else "the attacks on the web before"
+    with stressed() if plan.stress else nullcontext(alone) as beside:
+        found = _measured(lab, images, _jobs(lab.name, plan), seed, progress, beside=not plan.full)
     return Matrix(
         started, time.monotonic() - began, seed, plan.full, plan.nodes,
         tuple(one for one in found if isinstance(one, Case)),
@@ -161,50 +167,114 @@ def _jobs(name: str, plan: Plan) -> list[Job]:
 
 
 def _measured(
-    lab: Lab, images: dict[str, str], jobs: Sequence[Job], seed: int, progress: Progress
-) -> Iterator[Case | Tried]:
-    """What each web gave, which is kept as soon as it is there."""
+    lab: Lab,
+    images: dict[str, str],
+    jobs: Sequence[Job],
+    seed: int,
+    progress: Progress,
+    *,
+    beside: bool,
+) -> list[Case | Tried]:
+    """What each web gave; `beside`: the attacks try on one while mail goes through the next."""
     known = [job.known(lab.kept) for job in jobs]
     took: list[float] = []
-    for place, (job, found) in enumerate(zip(jobs, known, strict=True)):
-        if found is None:
+    found: list[Callable[[], Case | Tried]] = []
+
+    def judged() -> list[Case | Tried]:
+        return [one() for one in found]
+
+    with ThreadPoolExecutor(1) as judge:
+        for place, (job, one) in enumerate(zip(jobs, known, strict=True)):
+            if one is not None:
+                found.append(partial(_same, one))
+                continue
             left = _left(took, known[place:].count(None))
             with progress.phase(f"{job.title} ({place + 1} of {len(jobs)}{left})") as phase:
                 began = time.monotonic()
-                got = _through_web(lab.docker, job, images, seed, phase)
-                phase.note("attacks")
-                found = job.judged(got, seed, time.monotonic() - began)
+                tape = _through_web(lab, job, images, seed, phase, judged)
+                seconds = time.monotonic() - began
+                work = judge.submit(_judged, lab, images["sniffer"], job, tape, seed, seconds)
+                found.append(work.result)
+                if not beside:
+                    phase.note("attacks")
+                    judged()
             took.append(time.monotonic() - began)
-            lab.kept.mkdir(parents=True, exist_ok=True)
-            (lab.kept / job.file).write_bytes(_ANY.dump_json(found, indent=1))
-        yield found
+        with progress.phase("attacks on the last web"):
+            return judged()
+
+
+def _same(one: Case | Tried) -> Case | Tried:
+    return one
+
+
+def _judged(
+    lab: Lab, sniffer: str, job: Job, tape: Tape, seed: int, seconds: float
+) -> Case | Tried:
+    """Dissect a web's wire and let the attacks try; what comes of it is kept at once."""
+    try:
+        with Dissector(lab.docker, lab.name, sniffer) as dissector:
+            wire = dissector.read(tape.captured.path, bridge=tape.topology.bridge)
+    finally:
+        shutil.rmtree(tape.captured.path.parent)
+    found = job.judged(tape.recorded(wire), seed, seconds)
+    (lab.kept / job.file).write_bytes(_ANY.dump_json(found, indent=1))
+    return found
 
 
 def _left(took: Sequence[float], webs: int) -> str:
     return f", {sum(took) / len(took) * webs / 60:.0f} min left" if took else ""
 
 
+@dataclass(frozen=True)
+class Tape:
+    """What a web gave, its wire still in a file."""
+
+    topology: Topology
+    rate: float
+    load: Load
+    captured: CaptureFile
+    spans: tuple[tuple[float, float], ...]
+    logs: Mapping[str, Sequence[str]]
+    arrived: int
+    handed: tuple[Handed, ...]
+
+    def recorded(self, wire: Wire) -> Recorded:
+        """With its wire, dissected."""
+        return Recorded(
+            self.topology, self.rate, self.load, wire, self.spans, self.logs, self.arrived,
+            self.captured.why or wire.trouble, self.handed,
+        )  # fmt: skip
+
+
 def _through_web(
-    docker: DockerClient, job: Job, images: dict[str, str], seed: int, phase: Phase
-) -> Recorded:
-    """Bring a web up, send through it, take it down."""
-    web = Web(docker, job.topology)
+    lab: Lab,
+    job: Job,
+    images: dict[str, str],
+    seed: int,
+    phase: Phase,
+    judged: Callable[[], object],
+) -> Tape:
+    """Bring a web up, send through it, take it down; before that, be done with the web before."""
+    web = Web(lab.docker, job.topology)
     planted = job.plant.name if job.plant else ""
     rng = random.Random(f"{seed} {stage_of(job.topology)} {job.topology.pool}{planted}")
     try:
         phase.note("up")
         web.up(images, lambda _: nullcontext())
-        return _recorded(web, images["sniffer"], job.size, rng, phase)
+        tape = _taped(web, lab.kept / job.file.removesuffix(".json"), job.size, rng, phase)
+        phase.note("attacks on the web before")
+        judged()  # taking this one down would take the other's dissector with it
+        return tape
     finally:
         web.down()
 
 
-def _recorded(web: Web, sniffer: str, size: Size, rng: random.Random, phase: Phase) -> Recorded:
+def _taped(web: Web, folder: Path, size: Size, rng: random.Random, phase: Phase) -> Tape:
     phase.note("sealing the mail")
     made = load.plan(web.topology, web.directory, size, rng)
     capture = Capture(web, rng)
     capture.wait_listening()
-    with Mailboxes(web) as boxes, Dissector(web.docker, web.topology.web, sniffer) as dissector:
+    with Mailboxes(web) as boxes:
         began = time.time()
         arrived, handed = _through(web, boxes, made.main, phase.note)
         spans = [(began, time.time())]
@@ -213,14 +283,10 @@ def _recorded(web: Web, sniffer: str, size: Size, rng: random.Random, phase: Pha
             phase.note(f"round {place} of {len(made.rounds)}")
             _through(web, boxes, letters, lambda _: None)
             spans.append((began, time.time()))
-        phase.note("the wire, dissected")
-        captured = capture.finish(web.state / "capture")
-        wire = dissector.read(captured.path, bridge=web.topology.bridge)
+        phase.note("the wire")
+        captured = capture.finish(folder)
     logs = {name: log.lines for name, log in hops.read(web).items()}
-    trouble = captured.why or wire.trouble
-    return Recorded(
-        web.topology, size.rate, made, wire, tuple(spans), logs, arrived, trouble, tuple(handed)
-    )
+    return Tape(web.topology, size.rate, made, captured, tuple(spans), logs, arrived, tuple(handed))
 
 
 def _through(

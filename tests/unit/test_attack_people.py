@@ -13,6 +13,7 @@ from testbed.attack.case import scored
 from testbed.attack.catalogue import BY_ID
 from testbed.attack.expected import Expected
 from testbed.attack.observation import Entry, Observation, Transfer
+from testbed.attack.plant import past_everything
 from testbed.attack.score import Asked, Score
 from testbed.attack.truth import Truth
 
@@ -44,6 +45,28 @@ def test_people_are_hidden_in_a_crowd_that_waits(attack: str) -> None:
 def test_a_flow_of_cells_says_nothing() -> None:
     score_ = got("flow", CELLS.seen, CELLS.truth)
     assert score_.low <= score_.chance <= score_.high
+
+
+def test_a_flow_that_is_let_past_the_cells_is_found() -> None:
+    found = scored(BY_ID["flow"], [(CELLS.seen, CELLS.truth)], Expected.CHANCE, random.Random(2))
+    assert found is not None
+    assert found.planted
+    assert found.leak is not None
+    assert found.leak <= 0.75
+
+
+def test_whoever_is_given_away_is_with_all_mails_and_a_reply_block_with_all_its_uses() -> None:
+    seen, told = CELLS.seen, CELLS.truth
+    one = next(n for n, letter in told.entries.items() if letter.kind == "forward")
+    block = next(n for n, letter in told.entries.items() if letter.kind == "reply")
+    link = told.entries[one].path
+    before = len(seen.links[link]), len(seen.packets[link])
+    more = [past_everything(seen, told, [key]) for key in (told.entries[one].sender, one, block)]
+    added = [
+        len(it.links[told.entries[n].path]) for it, n in zip(more, (one, one, block), strict=True)
+    ]
+    assert [n - before[0] for n in added] == [CELLS.mails, 1, CELLS.mails]
+    assert len(more[0].packets[link]) > before[1]
 
 
 def tagged(web: Simulated, *, come_out: bool) -> Observation:

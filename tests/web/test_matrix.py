@@ -76,7 +76,7 @@ def test_users_with_proxies_write_and_their_lines_have_nothing_but_cells(
     name = f"pytest-users-{os.getpid()}"
     jobs = [job for job in run._jobs(name, plan) if job.topology.proxies]
     lab = run.Lab(docker_client, CACHE, name, tmp_path)
-    (case,) = run._measured(lab, images, jobs, 3, Progress())
+    (case,) = run._measured(lab, images, jobs, 3, Progress(), beside=True)
     assert isinstance(case, Case)
     assert (case.stage, case.trouble) == ("proxy", "")
     assert case.arrived == case.sent == 12
