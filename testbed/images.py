@@ -65,6 +65,7 @@ RECIPES = {
                 "testbed/wire/canary.py": "testbed/wire/canary.py",
                 "testbed/wire/digests.py": "testbed/wire/digests.py",
                 "testbed/wire/streams.py": "testbed/wire/streams.py",
+                "testbed/wire/words.py": "testbed/wire/words.py",
                 "remailer/__init__.py": "remailer/__init__.py",
                 "remailer/seal.py": "remailer/seal.py",
             },

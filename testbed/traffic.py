@@ -166,18 +166,18 @@ class Plan:
         for name in self.names:
             self.add("forward", (name,), 2 * KB)
         for first, (hops, size, as_mime) in enumerate((
-            (1, 100 * KB, True), (2, 1 * KB, False), (2, 100 * KB, True), (2, 10 * KB, False),
-            (3, 10 * KB, False), (3, 1 * KB, True), (4, 10 * KB, False), (4, 1 * KB, True),
+            (1, 100 * KB, True), (2, 1 * KB, False), (2, 50 * KB, True), (2, 10 * KB, False),
+            (3, 10 * KB, False), (3, 1 * KB, True), (3, 10 * KB, False), (4, 1 * KB, True),
         )):  # fmt: skip
             self.add("forward", self.path(hops, first), size, as_mime=as_mime)
         self.add("forward", self.path(1), 1000 * KB)
         for hops in (1, 2, 3, 3):
             self.add("reply", self.path(hops), 4 * KB)
         self.direct()
-        return self.letters[start:]
+        return _longest_first(self.letters[start:])
 
     def second(self, sorts: Sequence[Sort] = SECOND) -> list[Letter]:
-        """The second load, of these sorts, in any order."""
+        """The second load, of these sorts."""
         start = len(self.letters)
         for sort in sorts:
             for first in range(len(self.names)):
@@ -185,7 +185,7 @@ class Plan:
                     self.add(sort.kind, self.ring(first, sort.hops, step + 1), sort.size)
         made = self.letters[start:]
         self.rng.shuffle(made)
-        return made
+        return _longest_first(made)
 
     def ring(self, first: int, hops: int, step: int) -> tuple[str, ...]:
         """A chain from that node on, `step` nodes further each time; none twice in a row."""
@@ -245,6 +245,11 @@ class Plan:
     def _user(self, host: MailHost, mark: str, own: str = "") -> str:
         """An address at that host; `own`: in a domain of its own, so that look-ups are, too."""
         return f"{self.rng.choice(host.users)}+{mark}@{own}{host.domain}"
+
+
+def _longest_first(letters: list[Letter]) -> list[Letter]:
+    """Those that take most hops begin first, as they arrive last."""
+    return sorted(letters, key=lambda letter: -len(letter.path))
 
 
 def submission(letter: Letter, directory: Directory) -> tuple[str, bytes]:

@@ -14,7 +14,7 @@ import itertools
 import platform
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -32,7 +32,7 @@ from testbed.topology import Link
 from testbed.traffic import Letter, Plan, trail
 from testbed.verdict import Finding
 from testbed.web import JUDGED, SPOILED, Web
-from testbed.wire import choices, links, opened, transfers
+from testbed.wire import choices, contacts, links, opened, transfers
 from testbed.wire.canary import Canaries
 from testbed.wire.capture import Capture, CaptureFile
 from testbed.wire.dissect import Dissector
@@ -53,6 +53,7 @@ from testbed.witness import (
     way_out,
 )
 from testbed.witness.docker_keeps import DockerKeeps
+from testbed.witness.files import Diff
 from testbed.witness.moments import Look, Moment
 from testbed.witness.spool import Spools
 from testbed.witness.state import State
@@ -75,6 +76,7 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
     spools = Spools(run)
     looks: list[Look] = [spools, State(run), DockerKeeps(run)]
     capture = Capture(web, rng)
+    nodes = [node.name for node in web.topology.remailers]
     with (
         _dissector(web) as dissector,
         Prober(web, rng, web.images["witness"]) as prober,
@@ -85,7 +87,7 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
             with progress.phase("the nodes before it"):
                 moments.look(looks, Moment.BEFORE)
             with progress.phase("mail through the web") as phase:
-                _first_load(run, plan, mailboxes, prober, looks, spools, phase)
+                hosts_diffs = _first_load(run, plan, mailboxes, prober, looks, spools, phase)
             found: list[Finding] = []
             if not web.topology.hosted:
                 with progress.phase("is it on disk when a 250 is said"):
@@ -98,30 +100,27 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
                 more = plan.second()
                 run.letters += more
                 _send(run, more, mailboxes, phase, partial(_make_trails, run))
-            with progress.phase("the nodes after it"):
-                moments.look(looks, Moment.AFTER)
-                found += [finding for one in looks for finding in one.findings()]
-                recording = recorded.answers(run)
-                found += recorded.findings(run, recording, spools.seized)
-            with progress.phase("the nodes from outside, the wire"), ThreadPoolExecutor(3) as pool:
-                captured = capture.finish(out)
-                looked = pool.submit(_look, run)
-                remembered = pool.submit(memory.report, run)
-                # Only now: the sniffer would take the tries for the node's own.
-                tried = pool.submit(way_out.findings, run)
-                wire = dissector.read(captured.path, bridge=web.topology.bridge)
-                seized = dissector.opened()
-                found += looked.result() + tried.result()
-                mailboxes.collect(run.letters, 0)
-        with progress.phase("the wire, judged"):
-            # By now no witness has a file of its own in the nodes' folders.
-            dev = files.dev_log(run)
-            found += links.findings(wire, web.topology, run.canaries, run.letters, captured, dev)
-            given = recorded.given(recording)
-            found += choices.findings(wire, web.topology, run.letters, captured, given, run.began)
-    whole = links.is_whole(wire, captured)
-    found += transfers.findings(wire, web.topology, run.letters, whole, run.began)
-    found += opened.findings(wire, web.topology, whole, seized)
+            with ThreadPoolExecutor(4) as pool:
+                with progress.phase("the nodes after it"):
+                    compared = pool.submit(files.diffs, run, nodes)
+                    moments.look(looks, Moment.AFTER)
+                    found += [finding for one in looks for finding in one.findings()]
+                    recording = recorded.answers(run)
+                    found += recorded.findings(run, recording, spools.seized)
+                with progress.phase("the nodes from outside, the wire"):
+                    captured = capture.finish(out)
+                    looked = pool.submit(_look, run, lambda: hosts_diffs | compared.result())
+                    remembered = pool.submit(memory.report, run)
+                    # Only now: the sniffer would take the tries for the node's own.
+                    tried = pool.submit(way_out.findings, run)
+                    wire = dissector.read(captured.path, bridge=web.topology.bridge)
+                    seized = dissector.opened()
+                    mailboxes.collect(run.letters, 0)
+                    found += _judged(run, wire, captured, recorded.given(recording), seized)
+                    found += looked.result() + tried.result()
+                    # By now no witness has a file of its own in the nodes' folders.
+                    found += _met(run, wire, captured)
+                    memories = remembered.result()
     found += delivery.findings(web.topology, run.letters, mailboxes.unexpected)
     found += headers.findings(run)
     if last:
@@ -133,7 +132,7 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
         else:
             capture.restart()
         (web.state / SPOILED).unlink()
-    record = _record(run, started, found, progress, captured, wire, remembered.result())
+    record = _record(run, started, found, progress, captured, wire, memories)
     results.write(record, out)
     return record
 
@@ -152,12 +151,16 @@ def _first_load(
     looks: Sequence[Look],
     spools: Spools,
     phase: Phase,
-) -> None:
-    """Send the first load and wait for it; read what lies in the nodes meanwhile, then probe."""
+) -> dict[str, Diff]:
+    """Send the first load and wait for it; read what lies in the nodes meanwhile, then probe.
 
-    def probe() -> None:
+    The mail hosts' docker diffs: by then they have logged, and most of the time all is waiting.
+    """
+
+    def probe() -> dict[str, Diff]:
         spools.taken.wait()
         prober.start()
+        return files.diffs(run, [host.name for host in run.web.topology.mailhosts])
 
     letters = plan.first()
     run.letters += letters
@@ -168,7 +171,7 @@ def _first_load(
         spools.watching.wait()  # else mail may have come and gone before the first look
         _send(run, letters, mailboxes, phase)
         reading.result()
-        probing.result()
+        return probing.result()
 
 
 def _make_trails(run: Run) -> None:
@@ -202,10 +205,36 @@ def _send(
     )
 
 
-def _look(run: Run) -> list[Finding]:
+def _judged(
+    run: Run,
+    wire: Wire,
+    captured: CaptureFile,
+    given: Mapping[str, Collection[str]],
+    seized: Mapping[str, str],
+) -> list[Finding]:
+    """What the wire shows of nodes and links, while other witnesses still look."""
+    topology, whole = run.web.topology, links.is_whole(wire, captured)
+    return [
+        *links.findings(wire, topology, run.canaries, run.letters, captured),
+        *choices.findings(wire, topology, run.letters, captured, given, run.began),
+        *transfers.findings(wire, topology, run.letters, whole, run.began),
+        *opened.findings(wire, topology, whole, seized),
+    ]
+
+
+def _met(run: Run, wire: Wire, captured: CaptureFile) -> list[Finding]:
+    """Whom the nodes talked to, and whether one of them has a /dev/log."""
+    topology = run.web.topology
+    trails = {node.name: trail(run.letters, run.canaries, node) for node in topology.remailers}
+    whole = links.is_whole(wire, captured)
+    return contacts.findings(wire, topology, trails, whole, files.dev_log(run))
+
+
+def _look(run: Run, diffs: Callable[[], Mapping[str, Diff]]) -> list[Finding]:
     """All witnesses that look at a node from outside, side by side."""
     with ThreadPoolExecutor(4) as pool:
-        looks = [pool.submit(look.findings, run) for look in (output, files, keys, hops)]
+        looks = [pool.submit(files.findings, run, diffs)]
+        looks += [pool.submit(look.findings, run) for look in (output, keys, hops)]
         return [finding for look in looks for finding in look.result()]
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from testbed.claims import CLAIMS, Claim, Group
 from testbed.topology import Link
 from testbed.wire.canary import FORMS
-from testbed.wire.digests import ALGORITHMS, WORD
+from testbed.wire.digests import ALGORITHMS
 from testbed.wire.streams import KINDS, NEAR
+from testbed.wire.words import WORD
 from testbed.witness.growth import DECLARED, OF_CELLS
 
 ATTACKERS = (

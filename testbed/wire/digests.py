@@ -1,9 +1,9 @@
 """Digests of what a run's mails carry: marks, addresses, Message-IDs, subjects, hashed by a log.
 
 Nothing here does I/O; witnesses run this inside containers too. What is searched for is the first
-WORD bytes of each digest, as a number in a set: a set takes all numbers at one offset of the data
-at once, so that raw bytes are searched at every place without a loop in Python. Hex, base64 and
-base32 are decoded where a run of their digits is long enough, and what comes out is searched alike.
+WORD bytes of each digest, at every place (words.py): one that was cut to these is found as well.
+Hex, base64 and base32 are decoded where a run of their digits is long enough, and what comes out is
+searched alike.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from testbed.wire.canary import Canaries, Hit, search
+from testbed.wire.words import WORD, among
 
 ALGORITHMS = (
     "md5", "sha1", "sha224", "sha256", "sha384", "sha512",
@@ -27,9 +28,6 @@ ALGORITHMS = (
 )  # fmt: skip
 SEPARATORS = ("", " ", ":", "|", "-", ",", "/")
 """What stands between a value and the node's name where both are hashed, in either order."""
-
-WORD = 8
-"""Bytes of a digest that are looked for: one that was cut to these is found as well."""
 
 _HASHES = tuple((name, getattr(hashlib, name)) for name in ALGORITHMS)
 _ARMOUR = 60
@@ -133,12 +131,7 @@ class _View:
 
     def places(self, words: frozenset[int]) -> Iterator[int]:
         """Where one of the words stands."""
-        found: set[int] = set()
-        whole = memoryview(self.data)
-        for at in range(min(WORD, len(self.data) - WORD + 1)):
-            end = at + (len(self.data) - at) // WORD * WORD
-            found |= words.intersection(whole[at:end].cast("Q"))
-        for word in sorted(found):
+        for word in sorted(among(words, self.data)):
             sought, at = word.to_bytes(WORD, sys.byteorder), -1
             while (at := self.data.find(sought, at + 1)) >= 0:
                 yield at
@@ -150,30 +143,48 @@ class _View:
 
 
 def _views(data: bytes) -> Iterator[_View]:
+    runs = list(_runs(data))
     yield _View("raw", data)
-    yield _decoded("hex", data, _HEX, (2, 1), lambda run: 2, binascii.a2b_hex)
-    yield _decoded("base64", data, _BASE64, (4, 3), _phases, _from_base64)
-    yield _decoded("base32", data, _BASE32, (8, 5), lambda run: 1, _from_base32)
+    yield _decoded("hex", data, runs, _HEX, (2, 1), lambda run: 2, binascii.a2b_hex)
+    yield _decoded("base64", data, runs, _BASE64, (4, 3), _phases, _from_base64)
+    yield _decoded("base32", data, runs, _BASE32, (8, 5), lambda run: 1, _from_base32)
 
 
+_SHORTEST = -(-WORD * 4 // 3)
+"""Digits of base64 that a word takes; those of the others are among them, and are more."""
 _HEX = re.compile(rb"[0-9a-fA-F]{%d,}" % (2 * WORD))
-_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{%d,}" % (-(-WORD * 4 // 3)))
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{%d,}" % _SHORTEST)
 _BASE32 = re.compile(rb"[A-Za-z2-7]{%d,}" % (-(-WORD * 8 // 5)))
+_DIGIT = bytes(bool(re.match(rb"[A-Za-z0-9+/_-]", bytes([octet]))) for octet in range(256))
+"""1 for each octet that is a digit of base64."""
+
+
+def _runs(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where digits of base64 stand together, beginning and end: in random bytes nearly nowhere."""
+    is_digit = data.translate(_DIGIT)
+    end = 0
+    while (at := is_digit.find(b"\1" * _SHORTEST, end)) >= 0:
+        end = is_digit.find(0, at)
+        end = end if end >= 0 else len(data)
+        yield at, end
+
+
 _ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
 def _decoded(
     name: str,
     data: bytes,
+    runs: Sequence[tuple[int, int]],
     run: re.Pattern[bytes],
     ratio: tuple[int, int],
     phases: Callable[[bytes], int],
     decode: Callable[[bytes], bytes],
 ) -> _View:
-    """What all runs of digits say, one after the other, from each phase on."""
+    """What all runs of these digits say, one after the other, from each phase on."""
     digits, octets = ratio
     parts, starts, froms, size = [], [], [], 0
-    for match in run.finditer(data):
+    for match in (match for at, end in runs for match in run.finditer(data, at, end)):
         found = match[0]
         for phase in range(phases(found)):
             whole = phase + (len(found) - phase) // digits * digits

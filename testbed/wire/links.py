@@ -7,11 +7,9 @@ a mail on alpha>bravo vouches for alpha>bravo and for nothing else.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise
-from multiprocessing import get_context
 
 from testbed.topology import LINK_PORT, Link, Node, Topology
 from testbed.traffic import Letter, trail, values
@@ -19,8 +17,8 @@ from testbed.verdict import Control, Evidence, Finding, judge
 from testbed.wire import cells, contacts
 from testbed.wire.canary import FORMS, Canaries, Hit
 from testbed.wire.capture import CaptureFile
-from testbed.wire.contacts import DevLog, noise, some
-from testbed.wire.digests import Digests, Trail
+from testbed.wire.contacts import noise, some
+from testbed.wire.digests import Digests
 from testbed.wire.frames import Frames
 from testbed.wire.packets import (
     CLIENT_HELLO,
@@ -35,8 +33,6 @@ from testbed.wire.records import carried, clear, inside, records
 
 TLS13 = 0x0304
 _NOTHING = Bytes()
-WORTH_PROCESSES = 8 << 20
-"""Bytes from which on the search is shared out to the machine's cores."""
 EARLY_DATA, PRE_SHARED_KEY = 42, 41
 """Extensions of RFC 8446 that a link never has: both mean a key that was agreed earlier."""
 
@@ -47,15 +43,13 @@ def findings(
     canaries: Canaries,
     letters: Sequence[Letter],
     capture: CaptureFile,
-    dev_log: Mapping[str, DevLog],
 ) -> list[Finding]:
-    """Every row that rests on the capture: four or five claims a link, two a node."""
+    """Four or five rows a link."""
     whole = is_whole(wire, capture)
     look = _Look(wire, topology, canaries, letters, whole)
     asked = [look.port, look.encrypted, look.canary, look.ephemeral]
     asked += [look.paced] if topology.link is Link.CELLS else []
-    rows = [row(sender, receiver) for row in asked for sender, receiver in topology.links]
-    return rows + contacts.findings(wire, topology, look.trails, whole, dev_log)
+    return [row(sender, receiver) for row in asked for sender, receiver in topology.links]
 
 
 def is_whole(wire: Wire, capture: CaptureFile) -> Control:
@@ -252,11 +246,9 @@ class _Look:
             for a, b in self.topology.links
             for way, who in self._ways(a, b)
         }
-        asked = [(self.trails[name], data) for (name, _), data in ways.items()]
-        if sum(map(len, ways.values())) < WORTH_PROCESSES:
-            return dict(zip(ways, map(_search, asked), strict=True))
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            return dict(zip(ways, pool.map(_search, asked), strict=True))
+        return {
+            (name, way): list(self.trails[name].search(data)) for (name, way), data in ways.items()
+        }
 
     def _found_on_edges(self, a: Node, b: Node) -> tuple[Control, ...]:
         """The mark of this link's mail, by the same search, on port 25 into a and out of b."""
@@ -346,11 +338,6 @@ class _Look:
         sent, received = records(stream.sent.data), records(stream.received.data)
         if sent.application + received.application and not chosen:
             yield self.frames.told(stream.frame, "data records without a handshake")
-
-
-def _search(asked: tuple[Trail, bytes]) -> list[Hit]:
-    trail, data = asked
-    return list(trail.search(data))
 
 
 def _shares(stream: Stream, kind: int) -> bool:

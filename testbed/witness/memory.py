@@ -12,7 +12,7 @@ from testbed.traffic import Letter
 from testbed.wire.canary import Canaries
 from testbed.witness.inside import ask
 
-WITHIN = 8.0
+WITHIN = 6.0
 """Seconds that the search may take: of all the nodes, main processes first."""
 
 NO_CONTROL = "its own domain was not found by the same search"

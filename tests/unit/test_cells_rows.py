@@ -145,7 +145,7 @@ def test_one_connection_vouches_for_both_directions_of_a_link() -> None:
     sample = Cells()
     whole = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
     found = links.findings(
-        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, whole, {}
+        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, whole
     )
     rows = {(f.claim, f.subject): f.status for f in found if ">" in f.subject}
     assert len(rows) == 2 * 5

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -13,10 +15,12 @@ from hypothesis import strategies as st
 from wire_rows import BRIDGE, Sample, hello, record
 
 from testbed.topology import LINK_PORT, PROBE_PORT, Link
+from testbed.traffic import trail
 from testbed.verdict import Control, Evidence, Finding, Status
-from testbed.wire import links
+from testbed.wire import contacts, links
 from testbed.wire.asked import ASKED
 from testbed.wire.capture import CaptureFile
+from testbed.wire.contacts import DevLog
 from testbed.wire.packets import (
     CLIENT_HELLO,
     SERVER_HELLO,
@@ -33,11 +37,16 @@ DEV = ((), (Control("a test file was found", found=True),))
 
 
 def look(
-    sample: Sample, capture: CaptureFile = WHOLE, trouble: str = ""
+    sample: Sample,
+    capture: CaptureFile = WHOLE,
+    trouble: str = "",
+    dev_log: Mapping[str, DevLog] = MappingProxyType({"alpha": DEV, "bravo": DEV}),
 ) -> dict[tuple[str, str], Finding]:
-    dev_log = {"alpha": DEV, "bravo": DEV}
     wire = replace(sample.tape.wire(), trouble=trouble)
-    found = links.findings(wire, sample.topology, sample.canaries, sample.letters, capture, dev_log)
+    found = links.findings(wire, sample.topology, sample.canaries, sample.letters, capture)
+    trails = {n.name: trail(sample.letters, sample.canaries, n) for n in sample.topology.remailers}
+    whole = links.is_whole(wire, capture)
+    found += contacts.findings(wire, sample.topology, trails, whole, dev_log)
     assert len(found) == len({(f.claim, f.subject) for f in found}) == 2 * 4 + 2 * 2
     return {(f.claim, f.subject): f for f in found}
 
@@ -358,10 +367,8 @@ def test_noise_is_no_contact() -> None:
 def test_dev_log_is_part_of_syslog() -> None:
     sample = Sample()
     dev_log = {"alpha": ((Evidence("/dev/log", "a socket"),), DEV[1])}
-    found = links.findings(
-        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, WHOLE, dev_log
-    )
-    rows = {f.subject: f for f in found if f.claim == "silent-syslog"}
+    rows = {name: row for (claim, name), row in look(sample, dev_log=dev_log).items()
+            if claim == "silent-syslog"}  # fmt: skip
     assert rows["alpha"].status is Status.FAIL
     assert rows["bravo"].status is Status.INCONCLUSIVE
 

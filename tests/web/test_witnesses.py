@@ -46,12 +46,19 @@ def inside(run: Run, service: str, program: str, user: str = "") -> str:
     return said.decode()
 
 
+def look(run: Run) -> list[Finding]:
+    """What is in the nodes' files."""
+    topology = run.web.topology
+    services = [part.name for part in (*topology.remailers, *topology.mailhosts)]
+    return files.findings(run, lambda: files.diffs(run, services))
+
+
 def rows(found: list[Finding], claim: str) -> dict[str, Finding]:
     return {finding.subject: finding for finding in found if finding.claim == claim}
 
 
 def test_a_quiet_web_is_clean_and_every_control_is_found(run: Run) -> None:
-    found = [*output.findings(run), *files.findings(run), *keys.findings(run)]
+    found = [*output.findings(run), *look(run), *keys.findings(run)]
     found += durable.findings(run)
     assert {(f.claim, f.subject): f.status for f in found if f.status != Status.PASS} == {}
     assert len(found) == 6 * 2
@@ -62,7 +69,7 @@ def test_a_quiet_web_is_clean_and_every_control_is_found(run: Run) -> None:
 
 
 def test_nothing_of_the_witnesses_is_left_in_the_nodes(run: Run) -> None:
-    files.findings(run)
+    look(run)
     files.dev_log(run)
     durable.findings(run)
     for node in (ME, OTHER):
@@ -132,7 +139,7 @@ def test_what_is_put_into_a_node_is_found_there_and_nowhere_else(run: Run, plant
     mark = run.canaries.mark(7, "s")
     try:
         inside(run, ME, program.format(mark=mark))
-        found = rows(files.findings(run), claim)
+        found = rows(look(run), claim)
     finally:
         inside(run, ME, AWAY)
     assert found[OTHER].status == Status.PASS
@@ -149,7 +156,7 @@ def test_an_open_file_without_a_name_is_found(run: Run) -> None:
     connection: Any = docker.exec_start(made, socket=True)
     try:
         assert b"made" in connection._sock.recv(100)
-        found = rows(files.findings(run), "silent-tmpfs")
+        found = rows(look(run), "silent-tmpfs")
     finally:
         connection._sock.sendall(b"\n")
         while connection._sock.recv(100):  # until it has ended
@@ -198,7 +205,7 @@ def test_a_node_that_is_gone_is_open_and_the_other_is_not(run: Run) -> None:
     run.web.container(OTHER).kill()
     run.web.container(OTHER).wait()
     try:
-        found = [*files.findings(run), *durable.findings(run), *keys.findings(run)]
+        found = [*look(run), *durable.findings(run), *keys.findings(run)]
     finally:
         run.web.container(OTHER).start()
         run.web._wait_for(OTHER, "ready")
@@ -214,7 +221,7 @@ def test_a_node_that_is_gone_is_open_and_the_other_is_not(run: Run) -> None:
 def test_without_the_witness_every_row_is_open(run: Run) -> None:
     run.web.container("witness").kill()
     try:
-        found = [*files.findings(run), *durable.findings(run), *keys.findings(run)]
+        found = [*look(run), *durable.findings(run), *keys.findings(run)]
         found += seized(run)
         logs = files.dev_log(run)
     finally:

@@ -5,8 +5,10 @@ as they were given; all other calls are only counted. Lines are
 
     CALL tab NAMESPACE tab PID tab UID tab COMMAND tab TEXT
 
-where TEXT, which is the node's own to choose, comes last and may hold anything. What runc does in
-a namespace before the node's program begins is passed over: by the name of its process, which a
+where TEXT, which is the node's own to choose, comes last and may hold anything. Calls whose
+arguments are all numbers are many (SQLite's locks); the kernel counts each set of them, in a map
+@told_CALL[namespace, pid, uid, command, numbers], which it tells when it is asked. What runc does
+in a namespace before the node's program begins is passed over: by the name of its process, which a
 node can't take without a call that is told (prctl, execve, or a write to /proc).
 """
 
@@ -17,6 +19,9 @@ from dataclasses import dataclass
 
 LONGEST = 240
 """Bytes of a text that are told."""
+
+MOST_KEYS = 16384
+"""Of a map in the kernel; what is beyond it isn't counted."""
 
 GENERATORS = ("RAND_set_rand_method", "RAND_set_rand_engine")
 """How a program has OpenSSL take its random numbers, keys among them, from somewhere else."""
@@ -43,6 +48,8 @@ class Probe:
     form: str
     values: tuple[str, ...]
     when: str = ""
+    counted: bool = False
+    """All values are numbers: told as a map."""
 
 
 def _paths(*fields: str) -> Probe:
@@ -51,7 +58,8 @@ def _paths(*fields: str) -> Probe:
 
 
 def _numbers(*fields: str) -> Probe:
-    return Probe(" ".join(["%d"] * len(fields)), tuple(f"(int64)args.{f}" for f in fields))
+    form = " ".join(["%d"] * len(fields))
+    return Probe(form, tuple(f"(int64)args.{f}" for f in fields), counted=True)
 
 
 def _address(pointer: str, size: str, when: str = "") -> Probe:
@@ -99,7 +107,9 @@ PROBES: Mapping[str, Probe] = {
     "lremovexattr": _paths("pathname", "name"),
     "fremovexattr": _paths("name"),
     "fallocate": _numbers("fd", "mode"),
-    "ioctl": Probe("%x", ("args.cmd",), " && ".join(f"args.cmd != {n:#x}" for n in _IOCTLS)),
+    "ioctl": Probe(
+        "%x", ("args.cmd",), " && ".join(f"args.cmd != {n:#x}" for n in _IOCTLS), counted=True
+    ),
     "fcntl": Probe(
         "%d %d %d %d",
         (
@@ -109,6 +119,7 @@ PROBES: Mapping[str, Probe] = {
             f"({_LOCKS} ? (int64)$l->l_len : 0)",
         ),
         " && ".join(f"args.cmd != {n}" for n in _FCNTLS),
+        counted=True,
     ),
     # memory that others can see or that outlives a process
     "memfd_create": _paths("uname"),
@@ -123,7 +134,9 @@ PROBES: Mapping[str, Probe] = {
     "prctl": _numbers("option"),
     "setpriority": _numbers("which", "who", "niceval"),
     "setrlimit": _numbers("resource"),
-    "prlimit64": Probe("%d %d", ("(int64)args.pid", "(int64)args.resource"), "args.new_rlim != 0"),
+    "prlimit64": Probe(
+        "%d %d", ("(int64)args.pid", "(int64)args.resource"), "args.new_rlim != 0", counted=True
+    ),
     "execve": _paths("filename"),
     "execveat": _paths("filename"),
     "sched_setaffinity": _numbers("pid"),
@@ -139,9 +152,13 @@ PROBES: Mapping[str, Probe] = {
     "setsockopt": Probe(
         "%d %d %d",
         ("args.level", "args.optname", "(args.optlen >= 4 ? *(int32*)uptr(args.optval) : 0)"),
+        counted=True,
     ),
 }
 """Every call that is told with its arguments; the names of fields are the kernel's tracepoints'."""
+
+COUNTED = "told_"
+"""How the names of the maps begin."""
 
 _BEFORE = {
     "sendmsg": "$m = (struct user_msghdr *)uptr(args.msg); ",
@@ -176,7 +193,7 @@ def program(
     """
     return "\n".join(
         [
-            f"config = {{ max_strlen = {LONGEST}; max_map_keys = 16384; ",
+            f"config = {{ max_strlen = {LONGEST}; max_map_keys = {MOST_KEYS}; ",
             'missing_probes = "warn"; }',
             "BEGIN {",
             *(f"  @watched[(uint64){number}] = 1;" for number in namespaces),
@@ -194,21 +211,39 @@ def program(
             *(text for library in sorted(libraries) for text in _random(library)),
             *(_replaced(library, name) for library in sorted(ciphers) for name in GENERATORS),
             f"tracepoint:syscalls:sys_enter_getpriority /pid == {recorder}/ {{",
-            '  print(@calls); printf("barrier\\t0\\t0\\t0\\t-\\t%d\\n", args.who);',
+            "  print(@calls);",
+            *(
+                f"  print({_map(call)});"
+                for call in PROBES
+                if call in known and PROBES[call].counted
+            ),
+            '  printf("barrier\\t0\\t0\\t0\\t-\\t%d\\n", args.who);',
             "}",
         ]
     )
 
 
+def _map(call: str) -> str:
+    return f"@{COUNTED}{call}"
+
+
 def _probe(call: str, probe: Probe) -> str:
-    values = ", ".join(["$ns, pid, uid, comm", *probe.values])
-    line = f'printf("{call}\\t%llu\\t%d\\t%d\\t%s\\t{probe.form}\\n", {values});'
+    if probe.counted:
+        line = f"{_map(call)}[{', '.join(['$ns, pid, uid, comm', *map(_number, probe.values)])}]"
+        line += " = count();"
+    else:
+        values = ", ".join(["$ns, pid, uid, comm", *probe.values])
+        line = f'printf("{call}\\t%llu\\t%d\\t%d\\t%s\\t{probe.form}\\n", {values});'
     told = f"if ({probe.when}) {{ {line} }}" if probe.when else line
     return (
         f"tracepoint:syscalls:sys_enter_{call} {{ "
         "$ns = (uint64)curtask->nsproxy->mnt_ns->ns.inum; "
         f"if (@watched[$ns] && {_OURS}) {{ {_BEFORE.get(call, '')}{told} }} }}"
     )
+
+
+def _number(value: str) -> str:
+    return value if value.startswith("(int64)") else f"(int64)({value})"
 
 
 def _replaced(library: str, name: str) -> str:

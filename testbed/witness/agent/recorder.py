@@ -200,7 +200,7 @@ class Recorder:
         if self.tracer:
             told = self.tracer.told[name]
             answer |= {
-                "texts": told.texts, "tried": sorted(told.tried), "counts": dict(told.counts),
+                "texts": told.all, "tried": sorted(told.tried), "counts": dict(told.counts),
                 "random": list(told.random), "lost": told.lost + self.tracer.lost,
             }  # fmt: skip
         return answer

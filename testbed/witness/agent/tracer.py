@@ -44,6 +44,8 @@ class Told:
 
     texts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """`CALL tab TEXT` → count, and pid, uid and command of the first that made it."""
+    numbers: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """By call the same of those whose arguments are numbers, since the beginning."""
     random: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_RANDOM))
     """What getrandom gave, in hex."""
     counts: Counter[str] = field(default_factory=Counter)
@@ -53,12 +55,20 @@ class Told:
     lost: int = 0
     """Texts beyond MOST_TEXTS."""
 
+    @property
+    def all(self) -> dict[str, dict[str, Any]]:
+        """Texts and numbers."""
+        found = dict(self.texts)
+        for own in self.numbers.values():
+            found |= own
+        return found
 
-class Tracer:
-    """One bpftrace for all nodes: mount namespaces (inode numbers) by name."""
 
-    def __init__(self, namespaces: Mapping[str, int], pids: Mapping[str, int]) -> None:
-        """Starts it. Raises Blind."""
+class Heard:
+    """What was heard of all nodes: mount namespaces (inode numbers) by name. No I/O."""
+
+    def __init__(self, namespaces: Mapping[str, int]) -> None:
+        """Nothing yet."""
         self.told = {name: Told() for name in namespaces}
         self._names = {str(number): name for name, number in namespaces.items()}
         self.attached = False
@@ -68,8 +78,84 @@ class Tracer:
         """Numbers of the barriers that have come through."""
         self.ours: set[int] = set()
         """Our own processes in the nodes' namespaces."""
+        self._passed: set[str] = set()
+        """What they did, as the maps have it, which forget nothing."""
         self.last = ""
         """Its last word that wasn't an event."""
+
+    def take(self, line: bytes) -> None:
+        """A line of bpftrace's JSON, or of its complaints."""
+        if not line.startswith(b"{"):
+            self.last = line.decode(errors="replace").strip() or self.last
+            return
+        told = json.loads(line, strict=False)
+        kind, data = told["type"], told["data"]
+        if kind == "attached_probes":
+            self.attached = True
+        elif kind == "lost_events":
+            self.lost += int(data["events"])
+        elif kind == "map":
+            for name, counts in data.items():
+                if name == "@calls":
+                    self._count(counts)
+                else:
+                    self._add_up(name.removeprefix(f"@{calls.COUNTED}"), counts)
+        elif kind == "printf":
+            self._hear(data.removesuffix("\n"))
+
+    def _count(self, counts: Mapping[str, int]) -> None:
+        for one in self.told.values():
+            one.counts.clear()
+        for key, count in counts.items():
+            namespace, uid, compat, number = key.split(",")
+            if namespace in self._names:
+                name = f"32-bit call {number}" if compat != "0" else _name(int(number))
+                self.told[self._names[namespace]].counts[f"{uid} {name}"] = count
+
+    def _add_up(self, call: str, counts: Mapping[str, int]) -> None:
+        probe = calls.PROBES[call]
+        if len(counts) >= calls.MOST_KEYS:
+            self.lost += 1
+        for one in self.told.values():
+            one.numbers[call] = {}
+        for key, count in counts.items():
+            namespace, pid, uid, rest = key.split(",", 3)
+            command, *values = rest.rsplit(",", len(probe.values))
+            if int(pid) in self.ours:
+                self._passed.add(f"{call},{key}")
+            if namespace in self._names and f"{call},{key}" not in self._passed:
+                text = f"{call}\t{probe.form % tuple(map(int, values))}"
+                made = {"count": 0, "pid": int(pid), "uid": int(uid), "command": command}
+                known = self.told[self._names[namespace]].numbers[call].setdefault(text, made)
+                known["count"] += count
+
+    def _hear(self, text: str) -> None:
+        call, namespace, pid, uid, command, what = text.split("\t", 5)
+        if call == "barrier":
+            self.barriers.add(int(what))
+            return
+        one = self.told[self._names[namespace]]
+        if int(pid) in self.ours:
+            one.tried.add(call)
+            return
+        if call == "getrandom":
+            one.random.append(what.replace("\\x", ""))
+            return
+        key = f"{call}\t{what}"
+        if key in one.texts:
+            one.texts[key]["count"] += 1
+        elif len(one.texts) < MOST_TEXTS:
+            one.texts[key] = {"count": 1, "pid": int(pid), "uid": int(uid), "command": command}
+        else:
+            one.lost += 1
+
+
+class Tracer(Heard):
+    """One bpftrace for all nodes."""
+
+    def __init__(self, namespaces: Mapping[str, int], pids: Mapping[str, int]) -> None:
+        """Starts it. Raises Blind."""
+        super().__init__(namespaces)
         self._rest = b""
         _see_tracepoints()
         known = {p.name.removeprefix("sys_enter_") for p in _syscalls().glob("sys_enter_*")}
@@ -94,52 +180,8 @@ class Tracer:
         data = os.read(self.fileno(), 1 << 20)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._take(line)
+            self.take(line)
         return bool(data)
-
-    def _take(self, line: bytes) -> None:
-        if not line.startswith(b"{"):
-            self.last = line.decode(errors="replace").strip() or self.last
-            return
-        told = json.loads(line, strict=False)
-        kind, data = told["type"], told["data"]
-        if kind == "attached_probes":
-            self.attached = True
-        elif kind == "lost_events":
-            self.lost += int(data["events"])
-        elif kind == "map" and "@calls" in data:
-            self._count(data["@calls"])
-        elif kind == "printf":
-            self._hear(data.removesuffix("\n"))
-
-    def _count(self, counts: Mapping[str, int]) -> None:
-        for one in self.told.values():
-            one.counts.clear()
-        for key, count in counts.items():
-            namespace, uid, compat, number = key.split(",")
-            if namespace in self._names:
-                name = f"32-bit call {number}" if compat != "0" else _name(int(number))
-                self.told[self._names[namespace]].counts[f"{uid} {name}"] = count
-
-    def _hear(self, text: str) -> None:
-        call, namespace, pid, uid, command, what = text.split("\t", 5)
-        if call == "barrier":
-            self.barriers.add(int(what))
-            return
-        one = self.told[self._names[namespace]]
-        if int(pid) in self.ours:
-            one.tried.add(call)
-            return
-        if call == "getrandom":
-            one.random.append(what.replace("\\x", ""))
-            return
-        key = f"{call}\t{what}"
-        if key in one.texts:
-            one.texts[key]["count"] += 1
-        elif len(one.texts) < MOST_TEXTS:
-            one.texts[key] = {"count": 1, "pid": int(pid), "uid": int(uid), "command": command}
-        else:
-            one.lost += 1
 
 
 def barrier(number: int) -> None:
