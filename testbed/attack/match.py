@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -36,6 +36,8 @@ ROUNDS = 30
 """Of learning the delays."""
 LONGEST = 60.0
 """Seconds that no mail stays."""
+LEARNT = 120.0
+"""Seconds from which delays and sizes are learnt: they are the same to the end."""
 MOST_SHAPELY = 50.0
 ANY_SIZE = 20_000.0
 """One over the density of the size of any mail at all."""
@@ -64,6 +66,27 @@ class Room:
         came = np.array([one.mail.end for one in self.entries])
         went = np.array([one.start for one in self.candidates])
         return np.asarray(went[None, :] - came[:, None])
+
+    @cached_property
+    def first(self) -> tuple[list[int], list[int]]:
+        """The places of what came and of what went in the first LEARNT seconds."""
+        ends = [one.mail.end for one in self.entries]
+        starts = [one.start for one in self.candidates]
+        until = min((*ends, *starts), default=0.0) + LEARNT
+        return (
+            [n for n, at in enumerate(ends) if at < until],
+            [n for n, at in enumerate(starts) if at < until],
+        )
+
+    @property
+    def early(self) -> Room:
+        """The room as it was in that time."""
+        came, went = self.first
+        return Room(
+            tuple(self.numbers[n] for n in came), tuple(self.entries[n] for n in came),
+            tuple(self.names[n] for n in went), tuple(self.candidates[n] for n in went),
+            self.resolution,
+        )  # fmt: skip
 
 
 def at_hops(seen: Observation) -> list[Room]:
@@ -136,19 +159,31 @@ def jittered(costs: Costs, rng: random.Random) -> Costs:
 
 def sizes(rooms: Sequence[Room], hops: int = 1) -> list[Costs]:
     """Costs by size alone, after so many hops have each taken a layer off."""
-    out = [np.array([one.size for one in room.candidates], dtype=float) for room in rooms]
-    came = [np.array([one.mail.size for one in room.entries], dtype=float) for room in rooms]
-    rare = [np.outer(_rarity(one), _rarity(other)) for one, other in zip(came, out, strict=True)]
     best: list[Costs] = []
-    models = [np.array([sizes_after(one, hops) for one in room.entries]).T for room in rooms]
-    for kind in zip(*models, strict=True):
-        off = [o[None, :] - model[:, None] for o, model in zip(out, kind, strict=True)]
-        known = np.concatenate([np.isfinite(one).ravel() for one in off])
+    taught = [room.early for room in rooms]
+    rare = [np.outer(*(_rarity(np.array(sizes)) for sizes in _plain(room))) for room in taught]
+    for off, learnt in zip(_off(rooms, hops), _off(taught, hops), strict=True):
+        known = np.concatenate([np.isfinite(one).ravel() for one in learnt])
         if known.any():
-            flat, weights = (np.concatenate([x.ravel() for x in y])[known] for y in (off, rare))
-            costs = _around(off, _commonest(flat, weights))
+            flat, weights = (np.concatenate([x.ravel() for x in y])[known] for y in (learnt, rare))
+            centre = _commonest(flat, weights)
+            scale = _scale(flat, centre)
+            costs = [_around(one, centre, scale) for one in off]
             best = [np.minimum(*two) for two in zip(best, costs, strict=True)] if best else costs
     return best
+
+
+def _plain(room: Room) -> tuple[list[int], list[int]]:
+    """The sizes of all that came, and of all that went."""
+    return [one.mail.size for one in room.entries], [one.size for one in room.candidates]
+
+
+def _off(rooms: Sequence[Room], hops: int) -> Iterator[list[Costs]]:
+    """For each supposition and room by how much each candidate differs from what it should be."""
+    out = [np.array(_plain(room)[1], dtype=float) for room in rooms]
+    models = [np.array([sizes_after(one, hops) for one in room.entries]).T for room in rooms]
+    for kind in zip(*models, strict=True):
+        yield [o[None, :] - model[:, None] for o, model in zip(out, kind, strict=True)]
 
 
 def sizes_after(entry: Entry, hops: int = 1) -> tuple[float, float, float]:
@@ -182,18 +217,17 @@ def _commonest(off: Costs, weights: Costs, wide: float = 48.0) -> float:
     return float(np.median(ordered[at : ends[at]]))
 
 
-def _around(off: Sequence[Costs], centre: float) -> list[Costs]:
-    """Costs of a normal error about the centre, as wide as its neighbourhood is."""
-    off = [np.nan_to_num(one, nan=1e9) for one in off]
-    near = np.concatenate([one[np.abs(one - centre) < 100] for one in off])
-    scale = max(4.0, float(1.48 * np.median(np.abs(near - centre)))) if len(near) else 50.0
+def _scale(off: Costs, centre: float) -> float:
+    """How wide the neighbourhood of the centre is."""
+    near = off[np.abs(off - centre) < 100]
+    return max(4.0, float(1.48 * np.median(np.abs(near - centre)))) if len(near) else 50.0
+
+
+def _around(off: Costs, centre: float, scale: float) -> Costs:
+    """Costs of a normal error about the centre."""
+    error = (np.nan_to_num(off, nan=1e9) - centre) / scale
     background = BACKGROUND / ANY_SIZE
-    return [
-        -np.log(
-            np.exp(-0.5 * ((one - centre) / scale) ** 2) / (scale * np.sqrt(2 * np.pi)) + background
-        )
-        for one in off
-    ]
+    return np.asarray(-np.log(np.exp(-0.5 * error**2) / (scale * np.sqrt(2 * np.pi)) + background))
 
 
 # -- times ---------------------------------------------------------------------------------------
@@ -209,27 +243,36 @@ class Delays:
     """Candidates a second that are none of these mails."""
 
     def density(self, late: Late) -> Costs:
-        """At these delays; nothing leaves before it came."""
+        """At these delays."""
         rate = self.shape / self.mean
         level = self.shape * math.log(rate) - math.lgamma(self.shape)
-        found = np.exp((self.shape - 1) * late.logs - rate * late.seconds + level)
-        return np.asarray(np.where(late.possible, found, 0.0))
+        return np.asarray(np.exp((self.shape - 1) * late.logs - rate * late.seconds + level))
 
 
 @dataclass(frozen=True)
 class Late:
-    """The delays of all pairs in a room, as far as its clocks can tell; made once."""
+    """The delays of those pairs in a room that can be, as far as its clocks can tell; made once.
 
+    Nothing leaves before it came, nor after LONGEST: of a long run that is most.
+    """
+
+    shape: tuple[int, ...]
+    """Entries and candidates."""
+    places: tuple[NDArray[np.intp], ...]
+    """The entry and the candidate of each pair."""
     seconds: Costs
     logs: Costs
-    possible: NDArray[np.bool_]
+    span: float
+    """Seconds between the shortest and the longest delay of any pair."""
 
     @classmethod
     def of(cls, room: Room) -> Late:
         """A coarse clock may put the end before the beginning."""
         delays = room.delays + room.resolution
-        seconds = np.clip(delays, 1e-3, LONGEST)
-        return cls(seconds, np.log(seconds), (delays >= 0) & (delays < LONGEST))
+        places = np.nonzero((delays >= 0) & (delays < LONGEST))
+        seconds = np.maximum(delays[places], 1e-3)
+        span = float(np.ptp(np.clip(delays, 1e-3, LONGEST)))
+        return cls(delays.shape, places, seconds, np.log(seconds), span)
 
 
 def times(rooms: Sequence[Room], read: Sequence[Costs] | None = None) -> list[Costs]:
@@ -241,25 +284,35 @@ def times(rooms: Sequence[Room], read: Sequence[Costs] | None = None) -> list[Co
     """
     if not rooms:
         return []
-    late = [Late.of(room) for room in rooms]
-    odds = [np.exp(-cost) * ANY_SIZE for cost in read] if read else [1.0] * len(rooms)
+    late = [Late.of(room.early) for room in rooms]
+    odds: list[Any] = [1.0] * len(rooms)
+    if read:
+        odds = [
+            np.exp(-cost[np.ix_(*room.first)][one.places]) * ANY_SIZE
+            for room, cost, one in zip(rooms, read, late, strict=True)
+        ]
     learnt = [_learnt(late, odds, start) for start in STARTS]
     found = max(learnt, key=lambda one: one[0])[1]
-    floor = BACKGROUND / LONGEST
-    return [np.where(one.possible, -np.log(found.density(one) + floor), NEVER) for one in late]
+    return [_timed(Late.of(room), found) for room in rooms]
+
+
+def _timed(late: Late, delays: Delays) -> Costs:
+    costs = np.full(late.shape, NEVER)
+    costs[late.places] = -np.log(delays.density(late) + BACKGROUND / LONGEST)
+    return costs
 
 
 def _learnt(late: Sequence[Late], odds: Sequence[Any], start: float) -> tuple[float, Delays]:
     """The likelihood in the end, and the delays, if they are about `start` at first."""
-    seconds = sum(float(np.ptp(room.seconds)) + 1 for room in late)
-    model = Delays(start, 1.0, 0.1 * sum(room.seconds.shape[1] for room in late) / seconds)
+    seconds = sum(room.span + 1 for room in late)
+    model = Delays(start, 1.0, 0.1 * sum(room.shape[1] for room in late) / seconds)
     likelihood = 0.0
     for _ in range(ROUNDS):
         likelihood, weight, total, square, other = 0.0, 0.0, 0.0, 0.0, 0.0
         for room, ratio in zip(late, odds, strict=True):
             rate = model.density(room) * ratio
-            whole = rate.sum(axis=0) + model.others
-            share = rate / whole
+            whole = np.bincount(room.places[1], rate, room.shape[1]) + model.others
+            share = rate / whole[room.places[1]]
             likelihood += float(np.log(whole).sum())
             weight += float(share.sum())
             total += float((share * room.seconds).sum())
