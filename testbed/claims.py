@@ -126,7 +126,7 @@ _TABLE: tuple[Claim, ...] = (
         "D",
         "node",
         "docker diff, and the mount table seen from outside",
-        "docker diff shows the logs that the mail hosts wrote during the same load",
+        "docker diff shows the logs that the mail hosts wrote in the same run",
         (),
         hosted=Expected.FAILS,
         short="root file system untouched",

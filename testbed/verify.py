@@ -87,7 +87,7 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
             with progress.phase("the nodes before it"):
                 moments.look(looks, Moment.BEFORE)
             with progress.phase("mail through the web") as phase:
-                hosts_diffs = _first_load(run, plan, mailboxes, prober, looks, spools, phase)
+                diff = _first_load(run, plan, mailboxes, prober, looks, spools, phase)
             found: list[Finding] = []
             if not web.topology.hosted:
                 with progress.phase("is it on disk when a 250 is said"):
@@ -102,25 +102,25 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
                 _send(run, more, mailboxes, phase, partial(_make_trails, run))
             with ThreadPoolExecutor(4) as pool:
                 with progress.phase("the nodes after it"):
-                    compared = pool.submit(files.diffs, run, nodes)
+                    compared = pool.submit(files.diffs, run, [*nodes, web.topology.recipient.name])
                     moments.look(looks, Moment.AFTER)
                     found += [finding for one in looks for finding in one.findings()]
                     recording = recorded.answers(run)
                     found += recorded.findings(run, recording, spools.seized)
                 with progress.phase("the nodes from outside, the wire"):
                     captured = capture.finish(out)
-                    looked = pool.submit(_look, run, lambda: hosts_diffs | compared.result())
+                    looked = pool.submit(_look, run, lambda: diff | compared.result())
                     remembered = pool.submit(memory.report, run)
                     # Only now: the sniffer would take the tries for the node's own.
                     tried = pool.submit(way_out.findings, run)
                     wire = dissector.read(captured.path, bridge=web.topology.bridge)
                     seized = dissector.opened()
-                    mailboxes.collect(run.letters, 0)
                     found += _judged(run, wire, captured, recorded.given(recording), seized)
                     found += looked.result() + tried.result()
                     # By now no witness has a file of its own in the nodes' folders.
                     found += _met(run, wire, captured)
                     memories = remembered.result()
+                    mailboxes.collect(run.letters, 0)
     found += delivery.findings(web.topology, run.letters, mailboxes.unexpected)
     found += headers.findings(run)
     if last:
@@ -154,13 +154,14 @@ def _first_load(
 ) -> dict[str, Diff]:
     """Send the first load and wait for it; read what lies in the nodes meanwhile, then probe.
 
-    The mail hosts' docker diffs: by then they have logged, and most of the time all is waiting.
+    The docker diff of the sender's mail host: by then it has logged. The recipient's is taken with
+    the nodes'.
     """
 
     def probe() -> dict[str, Diff]:
         spools.taken.wait()
         prober.start()
-        return files.diffs(run, [host.name for host in run.web.topology.mailhosts])
+        return files.diffs(run, [run.web.topology.sender.name])
 
     letters = plan.first()
     run.letters += letters

@@ -69,16 +69,16 @@ class Room:
 
     @cached_property
     def first(self) -> tuple[list[int], list[int]]:
-        """The places of what came and of what went in the first LEARNT seconds."""
+        """The places of what came in the first LEARNT seconds, and of what it may have become."""
         ends = [one.mail.end for one in self.entries]
         starts = [one.start for one in self.candidates]
-        until = min((*ends, *starts), default=0.0) + LEARNT
+        until = max(min(ends, default=0.0), min(starts, default=0.0)) + LEARNT
         return (
             [n for n, at in enumerate(ends) if at < until],
-            [n for n, at in enumerate(starts) if at < until],
+            [n for n, at in enumerate(starts) if at < until + LONGEST],
         )
 
-    @property
+    @cached_property
     def early(self) -> Room:
         """The room as it was in that time."""
         came, went = self.first
@@ -161,7 +161,7 @@ def sizes(rooms: Sequence[Room], hops: int = 1) -> list[Costs]:
     """Costs by size alone, after so many hops have each taken a layer off."""
     best: list[Costs] = []
     taught = [room.early for room in rooms]
-    rare = [np.outer(*(_rarity(np.array(sizes)) for sizes in _plain(room))) for room in taught]
+    rare = [np.outer(*(_rarity(np.array(own)) for own in _plain(room))) for room in taught]
     for off, learnt in zip(_off(rooms, hops), _off(taught, hops), strict=True):
         known = np.concatenate([np.isfinite(one).ravel() for one in learnt])
         if known.any():
@@ -256,7 +256,7 @@ class Late:
     Nothing leaves before it came, nor after LONGEST: of a long run that is most.
     """
 
-    shape: tuple[int, ...]
+    size: tuple[int, ...]
     """Entries and candidates."""
     places: tuple[NDArray[np.intp], ...]
     """The entry and the candidate of each pair."""
@@ -297,7 +297,7 @@ def times(rooms: Sequence[Room], read: Sequence[Costs] | None = None) -> list[Co
 
 
 def _timed(late: Late, delays: Delays) -> Costs:
-    costs = np.full(late.shape, NEVER)
+    costs = np.full(late.size, NEVER)
     costs[late.places] = -np.log(delays.density(late) + BACKGROUND / LONGEST)
     return costs
 
@@ -305,13 +305,13 @@ def _timed(late: Late, delays: Delays) -> Costs:
 def _learnt(late: Sequence[Late], odds: Sequence[Any], start: float) -> tuple[float, Delays]:
     """The likelihood in the end, and the delays, if they are about `start` at first."""
     seconds = sum(room.span + 1 for room in late)
-    model = Delays(start, 1.0, 0.1 * sum(room.shape[1] for room in late) / seconds)
+    model = Delays(start, 1.0, 0.1 * sum(room.size[1] for room in late) / seconds)
     likelihood = 0.0
     for _ in range(ROUNDS):
         likelihood, weight, total, square, other = 0.0, 0.0, 0.0, 0.0, 0.0
         for room, ratio in zip(late, odds, strict=True):
             rate = model.density(room) * ratio
-            whole = np.bincount(room.places[1], rate, room.shape[1]) + model.others
+            whole = np.bincount(room.places[1], rate, room.size[1]) + model.others
             share = rate / whole[room.places[1]]
             likelihood += float(np.log(whole).sum())
             weight += float(share.sum())

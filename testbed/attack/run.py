@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -43,13 +42,13 @@ from testbed.witness import hops
 OFF, ON = "off", "exponential:2.0"
 """The two pools: with the second and a mail a second the effective set is about 2e."""
 SIZES = {
-    (False, False): Size(forward=3, reply=2, sealed=2, padded=2, tagged=1, rounds=2),
+    (False, False): Size(forward=3, reply=2, sealed=1, padded=2, tagged=1, rounds=2),
     (False, True): Size(forward=50, reply=40, sealed=20, padded=30, tagged=10, rounds=30),
     (True, False): Size(forward=3, reply=2, sealed=2, padded=1, tagged=1, rounds=2, rate=0.8),
     (True, True): Size(forward=30, reply=20, sealed=20, padded=10, tagged=10, rounds=30, rate=0.4),
 }
 """By whether a stage is a slow one, and whether the run is the full one. On port 25 each mail is a
-process of its own, and a busy machine of two cores bears two mails a second in the whole web."""
+process of its own: two cores bear four mails a second in the whole web, if they do little else."""
 MOST_PROXIED = 30
 """Mails of each user with a proxy."""
 CELLS = 5
@@ -105,13 +104,15 @@ def matrix(lab: Lab, plan: Plan, seed: int, progress: Progress) -> Matrix:
     started, began = datetime.now(UTC), time.monotonic()
     with progress.phase("images") as phase:
         images = Images(lab.docker, lab.cache).ensure(progress=phase.note)
-    alone = "nothing of ours" if plan.full else "the attacks on the web before"
-    with stressed() if plan.stress else nullcontext(alone) as beside:
-        found = _measured(lab, images, _jobs(lab.name, plan), seed, progress, beside=not plan.full)
+    jobs = _jobs(lab.name, plan)
+    beside = len(jobs) > 1 and not plan.full
+    others = "the attacks on the web before" if beside else "nothing of ours"
+    with stressed() if plan.stress else nullcontext(others) as busy:
+        found = _measured(lab, images, jobs, seed, progress, beside=beside)
     return Matrix(
         started, time.monotonic() - began, seed, plan.full, plan.nodes,
         tuple(one for one in found if isinstance(one, Case)),
-        machine(lab.docker) | {"beside it": beside}, versions(lab.docker), commit(),
+        machine(lab.docker) | {"beside it": busy}, versions(lab.docker), commit(),
         tuple(one for one in found if isinstance(one, Tried)),
     )  # fmt: skip
 
@@ -126,11 +127,16 @@ class Job:
     plant: Physical | None = None
 
     @property
+    def name(self) -> str:
+        """As files are called that belong to it."""
+        if self.plant:
+            return f"plant-{self.plant.name}"
+        return f"{stage_of(self.topology)}-{self.topology.pool.partition(':')[0]}"
+
+    @property
     def file(self) -> str:
         """Where what it gave is kept."""
-        if self.plant:
-            return f"plant-{self.plant.name}.json"
-        return f"{stage_of(self.topology)}-{self.topology.pool.partition(':')[0]}.json"
+        return f"{self.name}.json"
 
     def judged(self, got: Recorded, seed: int, seconds: float) -> Case | Tried:
         """Let the attacks try."""
@@ -179,45 +185,44 @@ def _measured(
     """What each web gave; `beside`: the attacks try on one while mail goes through the next."""
     known = [job.known(lab.kept) for job in jobs]
     took: list[float] = []
-    found: list[Callable[[], Case | Tried]] = []
-
-    def judged() -> list[Case | Tried]:
-        return [one() for one in found]
-
+    given: list[Future[Case | Tried]] = []
+    lab.kept.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(1) as judge:
         for place, (job, one) in enumerate(zip(jobs, known, strict=True)):
             if one is not None:
-                found.append(partial(_same, one))
+                given.append(_done(one))
                 continue
+            began = time.monotonic()
             left = _left(took, known[place:].count(None))
             with progress.phase(f"{job.title} ({place + 1} of {len(jobs)}{left})") as phase:
-                began = time.monotonic()
-                tape = _through_web(lab, job, images, seed, phase, judged)
-                seconds = time.monotonic() - began
-                work = judge.submit(_judged, lab, images["sniffer"], job, tape, seed, seconds)
-                found.append(work.result)
-                if not beside:
+                tape = _through_web(lab, job, images, seed, phase, given)
+                work = partial(_judged, lab, images["sniffer"], job, tape, seed)
+                if beside:
+                    given.append(judge.submit(work))
+                else:
                     phase.note("attacks")
-                    judged()
+                    given.append(_done(work()))
             took.append(time.monotonic() - began)
-        with progress.phase("attacks on the last web"):
-            return judged()
+        if not all(one.done() for one in given):
+            with progress.phase("attacks on the last web"):
+                wait(given)
+    return [one.result() for one in given]
 
 
-def _same(one: Case | Tried) -> Case | Tried:
-    return one
+def _done(one: Case | Tried) -> Future[Case | Tried]:
+    made: Future[Case | Tried] = Future()
+    made.set_result(one)
+    return made
 
 
-def _judged(
-    lab: Lab, sniffer: str, job: Job, tape: Tape, seed: int, seconds: float
-) -> Case | Tried:
+def _judged(lab: Lab, sniffer: str, job: Job, tape: Tape, seed: int) -> Case | Tried:
     """Dissect a web's wire and let the attacks try; what comes of it is kept at once."""
     try:
         with Dissector(lab.docker, lab.name, sniffer) as dissector:
             wire = dissector.read(tape.captured.path, bridge=tape.topology.bridge)
     finally:
-        shutil.rmtree(tape.captured.path.parent)
-    found = job.judged(tape.recorded(wire), seed, seconds)
+        tape.captured.path.unlink(missing_ok=True)
+    found = job.judged(tape.recorded(wire), seed, tape.seconds)
     (lab.kept / job.file).write_bytes(_ANY.dump_json(found, indent=1))
     return found
 
@@ -238,6 +243,8 @@ class Tape:
     logs: Mapping[str, Sequence[str]]
     arrived: int
     handed: tuple[Handed, ...]
+    seconds: float
+    """From the first mail's sealing to the end of the capture."""
 
     def recorded(self, wire: Wire) -> Recorded:
         """With its wire, dissected."""
@@ -253,24 +260,24 @@ def _through_web(
     images: dict[str, str],
     seed: int,
     phase: Phase,
-    judged: Callable[[], object],
+    before: Sequence[Future[Case | Tried]],
 ) -> Tape:
-    """Bring a web up, send through it, take it down; before that, be done with the web before."""
+    """Bring a web up, send through it, take it down; first `before` has to be over."""
     web = Web(lab.docker, job.topology)
     planted = job.plant.name if job.plant else ""
     rng = random.Random(f"{seed} {stage_of(job.topology)} {job.topology.pool}{planted}")
     try:
         phase.note("up")
         web.up(images, lambda _: nullcontext())
-        tape = _taped(web, lab.kept / job.file.removesuffix(".json"), job.size, rng, phase)
-        phase.note("attacks on the web before")
-        judged()  # taking this one down would take the other's dissector with it
-        return tape
+        return _taped(web, lab.kept / "wire" / job.name, job.size, rng, phase)
     finally:
+        phase.note("attacks on the web before")
+        wait(before)  # taking this one down would take the other's dissector with it
         web.down()
 
 
 def _taped(web: Web, folder: Path, size: Size, rng: random.Random, phase: Phase) -> Tape:
+    started = time.monotonic()
     phase.note("sealing the mail")
     made = load.plan(web.topology, web.directory, size, rng)
     capture = Capture(web, rng)
@@ -287,7 +294,10 @@ def _taped(web: Web, folder: Path, size: Size, rng: random.Random, phase: Phase)
         phase.note("the wire")
         captured = capture.finish(folder)
     logs = {name: log.lines for name, log in hops.read(web).items()}
-    return Tape(web.topology, size.rate, made, captured, tuple(spans), logs, arrived, tuple(handed))
+    return Tape(
+        web.topology, size.rate, made, captured, tuple(spans), logs, arrived, tuple(handed),
+        time.monotonic() - started,
+    )  # fmt: skip
 
 
 def _through(

@@ -13,7 +13,7 @@ from testbed.agent import Answer
 from testbed.contract import DATABASE, SPOOL
 from testbed.verdict import Context, Control, Evidence, Finding, judge
 from testbed.witness.agent.calls import PROBES
-from testbed.witness.inside import excerpt, some, unseen
+from testbed.witness.inside import caller, excerpt, some, unseen
 
 CLAIM = "silent-calls"
 
@@ -91,7 +91,8 @@ SOCKET_CALLS = frozenset(
 )
 """Told, and judged by silent-sockets."""
 
-TRIED = ("memfd_create", "mkdir", "setxattr")
+TRIED = ("memfd_create", "mkdir", "setxattr", "umask")
+"""Of what is told one by one, and of what the kernel counts."""
 
 
 def row(node: str, answer: Answer, programs: Answer | Sequence[str], uid: int) -> Finding:
@@ -145,11 +146,10 @@ def _told(texts: Mapping[str, Answer], programs: Sequence[str]) -> Iterator[tupl
         if call in SOCKET_CALLS or _declared(call, what, programs):
             continue
         shown = _command_line(what) if call == "exec" else what
-        process = f"{excerpt(one['command'])} (process {one['pid']}, uid {one['uid']})"
         kind = KINDS.get(call, "name")
         yield (
             kind,
-            Evidence(call, f"{excerpt(shown)}, {one['count']} times", Context(process=process)),
+            Evidence(call, f"{excerpt(shown)}, {one['count']} times", Context(process=caller(one))),
         )
 
 

@@ -101,6 +101,12 @@ def marked(where: str, hit: Answer, process: str = "") -> Evidence:
     return Evidence(where, what, Context(around, process))
 
 
+def caller(one: Mapping[str, Any]) -> str:
+    """Who made a system call: of what the kernel only counted no process is known."""
+    process = f"process {one['pid']}, " if "pid" in one else ""
+    return f"{excerpt(one['command'])} ({process}uid {one['uid']})"
+
+
 def some(evidence: Sequence[Evidence]) -> list[Evidence]:
     """The first pieces of evidence, and how many more there are."""
     if len(evidence) <= MOST_TOLD:

@@ -16,7 +16,7 @@ from testbed.agent import Answer
 from testbed.topology import Link, Node, Topology
 from testbed.verdict import Context, Control, Evidence, Finding, judge
 from testbed.wire.identities import PROBE_PORTS
-from testbed.witness.inside import excerpt, some, unseen
+from testbed.witness.inside import caller, excerpt, some, unseen
 
 CLAIM = "silent-sockets"
 
@@ -90,6 +90,7 @@ def row(node: Node, topology: Topology, answer: Answer) -> Finding:
         Control(
             "a datagram of the witness's on its loopback", "sendto" in answer["tried"], "sendto"
         ),
+        Control("the socket that it needed is counted", "socket" in answer["tried"], "socket"),
         Control("no event was lost", not lost, f"{lost} lost" if lost else "none"),
     ]
     found = list(_evidence(texts, _Allowed(node, topology)))
@@ -161,10 +162,9 @@ def _evidence(texts: Mapping[str, Answer], allowed: _Allowed) -> Iterator[tuple[
             kind, shown = "datagram", what
         else:
             continue
-        process = f"{excerpt(one['command'])} (process {one['pid']}, uid {one['uid']})"
         yield (
             kind,
-            Evidence(call, f"{excerpt(shown)}, {one['count']} times", Context(process=process)),
+            Evidence(call, f"{excerpt(shown)}, {one['count']} times", Context(process=caller(one))),
         )
 
 

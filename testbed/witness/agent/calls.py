@@ -7,9 +7,10 @@ as they were given; all other calls are only counted. Lines are
 
 where TEXT, which is the node's own to choose, comes last and may hold anything. Calls whose
 arguments are all numbers are many (SQLite's locks); the kernel counts each set of them, in a map
-@told_CALL[namespace, pid, uid, command, numbers], which it tells when it is asked. What runc does
-in a namespace before the node's program begins is passed over: by the name of its process, which a
-node can't take without a call that is told (prctl, execve, or a write to /proc).
+@told_CALL[namespace, ours, uid, command, numbers], which it tells when it is asked; `ours` is 1 for
+a process that the recorder began. What runc does in a namespace before the node's program begins is
+passed over: by the name of its process, which a node can't take without a call that is told (prctl,
+execve, or a write to /proc).
 """
 
 from __future__ import annotations
@@ -157,8 +158,12 @@ PROBES: Mapping[str, Probe] = {
 }
 """Every call that is told with its arguments; the names of fields are the kernel's tracepoints'."""
 
-COUNTED = "told_"
+COUNTED = tuple(call for call, probe in PROBES.items() if probe.counted)
+"""Those that are told as maps."""
+TOLD = "told_"
 """How the names of the maps begin."""
+BARRIER = 1 << 16
+"""Barriers are so far apart; between them stand the processors' numbers."""
 
 _BEFORE = {
     "sendmsg": "$m = (struct user_msghdr *)uptr(args.msg); ",
@@ -183,13 +188,14 @@ def program(
     libraries: Collection[str],
     ciphers: Collection[str],
     recorder: int,
+    last: int = 0,
 ) -> str:
     """The program for these mount namespaces (inode numbers).
 
     `known`: the calls that this kernel has tracepoints for; `libraries`: paths of the C libraries
     whose getrandom is told (since 6.11 the kernel gives random bytes without a system call);
-    `ciphers`: paths of their OpenSSL; `recorder`: the process that asks for the counts, and for a
-    barrier, by a getpriority.
+    `ciphers`: paths of their OpenSSL; `recorder`: the process that asks for a barrier, by a
+    getpriority on each processor; that on the `last` one asks for the counts.
     """
     return "\n".join(
         [
@@ -206,17 +212,15 @@ def program(
             " = count();",
             "  }",
             "}",
-            *(_probe(call, probe) for call, probe in PROBES.items() if call in known),
+            *(_probe(call, probe, recorder) for call, probe in PROBES.items() if call in known),
             _EXEC,
             *(text for library in sorted(libraries) for text in _random(library)),
             *(_replaced(library, name) for library in sorted(ciphers) for name in GENERATORS),
             f"tracepoint:syscalls:sys_enter_getpriority /pid == {recorder}/ {{",
-            "  print(@calls);",
-            *(
-                f"  print({_map(call)});"
-                for call in PROBES
-                if call in known and PROBES[call].counted
-            ),
+            f"  if ((args.who & {BARRIER - 1}) == {last}) {{",
+            "    print(@calls);",
+            *(f"    print({_map(call)});" for call in COUNTED if call in known),
+            "  }",
             '  printf("barrier\\t0\\t0\\t0\\t-\\t%d\\n", args.who);',
             "}",
         ]
@@ -224,13 +228,14 @@ def program(
 
 
 def _map(call: str) -> str:
-    return f"@{COUNTED}{call}"
+    return f"@{TOLD}{call}"
 
 
-def _probe(call: str, probe: Probe) -> str:
+def _probe(call: str, probe: Probe, recorder: int) -> str:
     if probe.counted:
-        line = f"{_map(call)}[{', '.join(['$ns, pid, uid, comm', *map(_number, probe.values)])}]"
-        line += " = count();"
+        ours = f"(uint64)(curtask->real_parent->tgid == {recorder})"
+        key = ", ".join(["$ns", ours, "uid", "comm", *map(_number, probe.values)])
+        line = f"{_map(call)}[{key}] = count();"
     else:
         values = ", ".join(["$ns, pid, uid, comm", *probe.values])
         line = f'printf("{call}\\t%llu\\t%d\\t%d\\t%s\\t{probe.form}\\n", {values});'

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from testbed.witness.agent import tracer, trial, walk
+from testbed.witness.agent import calls, tracer, trial, walk
 from testbed.witness.agent.fanotify import Marks, Refused, Written
 
 SOCKET = "/run/recorder"
@@ -157,7 +157,7 @@ class Recorder:
         """Wait until all that was called before has been told."""
         if self.blind or not self.tracer:
             return
-        self._barrier += 1 << 16
+        self._barrier += calls.BARRIER
         first = self._barrier
         tracer.barrier(first)
         wanted = {first + cpu for cpu in os.sched_getaffinity(0)}

@@ -45,13 +45,13 @@ class Told:
     texts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """`CALL tab TEXT` → count, and pid, uid and command of the first that made it."""
     numbers: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    """By call the same of those whose arguments are numbers, since the beginning."""
+    """By call the same of those whose arguments are numbers, since the beginning; without pid."""
     random: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_RANDOM))
     """What getrandom gave, in hex."""
     counts: Counter[str] = field(default_factory=Counter)
     """`UID NAME` → how often this system call was made."""
     tried: set[str] = field(default_factory=set)
-    """Calls of our own processes in there."""
+    """Calls of our own processes in there; those of numbers since the beginning."""
     lost: int = 0
     """Texts beyond MOST_TEXTS."""
 
@@ -78,8 +78,6 @@ class Heard:
         """Numbers of the barriers that have come through."""
         self.ours: set[int] = set()
         """Our own processes in the nodes' namespaces."""
-        self._passed: set[str] = set()
-        """What they did, as the maps have it, which forget nothing."""
         self.last = ""
         """Its last word that wasn't an event."""
 
@@ -88,7 +86,7 @@ class Heard:
         if not line.startswith(b"{"):
             self.last = line.decode(errors="replace").strip() or self.last
             return
-        told = json.loads(line, strict=False)
+        told = json.loads(line.decode(errors="replace"), strict=False)
         kind, data = told["type"], told["data"]
         if kind == "attached_probes":
             self.attached = True
@@ -96,10 +94,11 @@ class Heard:
             self.lost += int(data["events"])
         elif kind == "map":
             for name, counts in data.items():
+                # When it ends it tells all that it has, which is more than it is asked for.
                 if name == "@calls":
                     self._count(counts)
-                else:
-                    self._add_up(name.removeprefix(f"@{calls.COUNTED}"), counts)
+                elif name.startswith(f"@{calls.TOLD}"):
+                    self._add_up(name.removeprefix(f"@{calls.TOLD}"), counts)
         elif kind == "printf":
             self._hear(data.removesuffix("\n"))
 
@@ -119,15 +118,21 @@ class Heard:
         for one in self.told.values():
             one.numbers[call] = {}
         for key, count in counts.items():
-            namespace, pid, uid, rest = key.split(",", 3)
+            namespace, ours, uid, rest = key.split(",", 3)
+            if namespace not in self._names:
+                continue
+            one = self.told[self._names[namespace]]
+            if ours == "1":
+                one.tried.add(call)
+                continue
             command, *values = rest.rsplit(",", len(probe.values))
-            if int(pid) in self.ours:
-                self._passed.add(f"{call},{key}")
-            if namespace in self._names and f"{call},{key}" not in self._passed:
-                text = f"{call}\t{probe.form % tuple(map(int, values))}"
-                made = {"count": 0, "pid": int(pid), "uid": int(uid), "command": command}
-                known = self.told[self._names[namespace]].numbers[call].setdefault(text, made)
-                known["count"] += count
+            # Of a negative number hexadecimal has the bits.
+            numbers = (int(value) % 2**64 if "%x" in probe.form else int(value) for value in values)
+            text = f"{call}\t{probe.form % tuple(numbers)}"
+            known = one.numbers[call].setdefault(
+                text, {"count": 0, "uid": int(uid), "command": command}
+            )
+            known["count"] += count
 
     def _hear(self, text: str) -> None:
         call, namespace, pid, uid, command, what = text.split("\t", 5)
@@ -161,7 +166,14 @@ class Tracer(Heard):
         known = {p.name.removeprefix("sys_enter_") for p in _syscalls().glob("sys_enter_*")}
         libraries = set(map(_library, pids.values()))
         ciphers = {str(path) for pid in pids.values() for path in _ciphers(pid)}
-        text = calls.program(namespaces.values(), known, libraries, ciphers, os.getpid())
+        text = calls.program(
+            namespaces.values(),
+            known,
+            libraries,
+            ciphers,
+            os.getpid(),
+            max(os.sched_getaffinity(0)),
+        )
         self.process = subprocess.Popen(
             ["bpftrace", "-B", "line", "-f", "json", "-e", text],
             stdin=subprocess.DEVNULL,
@@ -188,7 +200,7 @@ def barrier(number: int) -> None:
     """A call on each processor that the program tells, after all that were made there before."""
     before = os.sched_getaffinity(0)
     try:
-        for cpu in before:
+        for cpu in sorted(before):
             os.sched_setaffinity(0, {cpu})
             # There is no such process: that it was asked for is what counts.
             with contextlib.suppress(OSError):

@@ -2,8 +2,8 @@
 our own, which leaves nothing behind.
 
 `python3 -m testbed.witness.agent.trial PID TOKEN`: a file in each folder that can be written to,
-made and deleted at once; a memory file, a name and an attribute that the kernel refuses; a datagram
-on the node's loopback.
+made and deleted at once; a memory file, a name and an attribute that the kernel refuses; a mask for
+files that it won't make; a datagram on the node's loopback.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from testbed.witness.agent import walk
 
 CALLS = frozenset({"memfd_create", "mkdir", "setxattr", "sendto"})
-"""The calls that are tried."""
+"""The calls that are tried and told one by one; of those that are counted `umask` and `socket`."""
 
 NOWHERE = "/proc/"
 """Where no process can make a name or set an attribute."""
@@ -73,6 +73,7 @@ def _calls(pid: int, token: str) -> None:
             os.setns(namespace.fileno(), 0)  # type: ignore[attr-defined]
     name = f"{walk.CONTROL}{token}"
     os.close(os.memfd_create(name))
+    os.umask(0o22)
     with contextlib.suppress(OSError):
         os.mkdir(NOWHERE + name)  # noqa: PTH102
     libc.setxattr(f"{NOWHERE}{name}".encode(), b"user.x", b"", 0, 0)

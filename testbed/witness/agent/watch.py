@@ -6,8 +6,9 @@ calls are not seen, or nothing).
 `recorded`: nodes, token (letters and digits, new for each call). A node's answer: `why`; or of its
 files `files` {path: {count, pid, command, uid, kind, size, head, tail}}, `marked` and `folders`
 (mount points), `controls` (folders in which the file that was tried is seen), `dropped`,
-`unseen_files`; and of its calls `texts` {"CALL tab TEXT": {count, pid, uid, command}}, `tried`
-(calls), `counts` {"UID COMPAT NUMBER": count}, `random` [hex], `lost`, `unseen_calls`.
+`unseen_files`; and of its calls `texts` {"CALL tab TEXT": {count, uid, command, and pid unless its
+arguments are all numbers}}, `tried` (calls), `counts` {"UID COMPAT NUMBER": count}, `random` [hex],
+`lost`, `unseen_calls`.
 """
 
 from __future__ import annotations
