@@ -10,7 +10,7 @@
 #   PAIRS=n (5: what make bench measures of each, in nine minutes)
 #   PLANTS=1 (make matrix: half an hour more, plants in the nodes for the attacks to find)
 #   STRESS=1 (make matrix: beside processes that only compute, two a core)
-#   FULL=1 (make matrix: hours, with ten times the mail, and the plants; kept in docs/results)
+#   FULL=1 (make matrix: hours, with fifteen times the mail, and the plants, but for PLANTS=0; kept in docs/results)
 
 PYTHON ?= python3
 VENV   := .venv

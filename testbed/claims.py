@@ -233,8 +233,8 @@ _TABLE: tuple[Claim, ...] = (
         "node",
         "tracepoints of all system calls of all processes in the node's mount namespace, from "
         "before the first instruction",
-        "the spool's own calls are seen, and a memory file, a name and an attribute that the "
-        "witness tries inside the node's mounts",
+        "the spool's own calls are seen, and a memory file, a name, an attribute and a mask that "
+        "the witness tries inside the node's mounts",
         (
             "memory-file-moment",
             "folder-names",
@@ -259,7 +259,7 @@ _TABLE: tuple[Claim, ...] = (
         "node",
         "tracepoints of socket, bind, connect, send and option calls",
         "the node's conversations with peers, mail hosts and the resolver are seen, and a datagram "
-        "of the witness's on the node's own loopback",
+        "of the witness's on the node's own loopback, with its socket",
         ("dev-log", "loopback-datagram", "abstract-socket", "debug-port", "source-port"),
         hosted=Expected.NOT_CLAIMED,
         short="no socket but its own",

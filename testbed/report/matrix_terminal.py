@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
@@ -20,22 +21,28 @@ _STYLE = {
     Outcome.OPEN: "",
     Outcome.NOT_APPLICABLE: "dim",
 }
+CELL = 4
+"""Columns of one field: with twelve of them the table fits 80 or so."""
 _FOUND = {True: "", False: "bold yellow"}
 
 
 def show(matrix: Matrix, out: Path, console: Console | None = None) -> None:
     """Print the table; `out` is the folder that the last line sends the reader to."""
     console = console or Console()
+    first = max(len(attack.id) for attack in ATTACKS) + 1
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column(" attack\n      pool:", no_wrap=True)
-    before = ""
+    table.add_column(" pool:".ljust(first), no_wrap=True, width=first)
     for case in matrix.cases:
-        stage, before = "" if case.stage == before else case.stage, case.stage
-        head = f"{stage}\n{'on' if case.pooled else 'off'}"
-        table.add_column(head, justify="right", no_wrap=True)
+        pool = "on" if case.pooled else "off"
+        table.add_column(pool, justify="right", no_wrap=True, width=CELL)
     for attack in ATTACKS:
         table.add_row(Text(f" {attack.id}"), *map(_cell, matrix.row(attack)))
+    stages = "".join(
+        stage.ljust(len(list(own)) * (CELL + 1))
+        for stage, own in groupby(matrix.cases, lambda case: case.stage)
+    )
     console.print()
+    console.print(Text(" " * (first + 1) + stages, "dim"))
     console.print(table)
     console.print(
         Text(
@@ -54,7 +61,7 @@ def show(matrix: Matrix, out: Path, console: Console | None = None) -> None:
 
 
 def _cell(field: Field) -> Text:
-    value = number(field.score.value) if field.score else "-"
+    value = number(field.score.value).replace("1.00", "1.0") if field.score else "-"
     return Text(f"{value}{SIGN[field.outcome]}", _STYLE[field.outcome])
 
 

@@ -7,10 +7,11 @@ import random
 import pytest
 from attack_web import HOPS, LINKS, Simulated, pooled
 
-from testbed.attack import expected
+from testbed.attack import expected, match
 from testbed.attack.case import scored
 from testbed.attack.catalogue import ATTACKS, BY_ID
 from testbed.attack.expected import Expected, Outcome
+from testbed.attack.observation import Entry, Observation, Transfer
 from testbed.attack.score import Score
 
 
@@ -53,6 +54,32 @@ def test_it_is_at_chance_where_there_is_nothing_and_finds_what_is_planted_there(
     assert score.low <= score.chance <= score.high
     assert score.p > 0.01
     assert score.planted
+
+
+LONG = Simulated(clear=False, delay=pooled(1.0), mails=20, rate=4.0)
+"""Of 200 s: delays and sizes are learnt from a part of it."""
+
+
+@pytest.mark.parametrize("attack", ["size", "time", "combined", "end to end"])
+def test_what_was_learnt_early_is_as_good_to_the_end(
+    attack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert LONG.end > match.LEARNT * 1.5
+    early = got(attack, LONG).value
+    monkeypatch.setattr(match, "LEARNT", 1e9)
+    assert abs(early - got(attack, LONG).value) <= 0.03
+
+
+def test_a_hop_that_stalls_stops_no_attack() -> None:
+    """Cells are there at once, mail comes late; or the other way round."""
+    came = [Entry("alpha", "a", Transfer(at, at, 3000)) for at in (0.0, 500.0, 501.0)]
+    went = tuple(Transfer(at, at, 2000) for at in (0.5, 500.2, 501.3))
+    for entries, candidates in ((came[1:], went), (came, went[1:]), (came[:1], went[1:])):
+        links = {("alpha", name): candidates for name in ("bravo", "charlie")}
+        seen = Observation(("alpha",), tuple(entries), links, span=(0.0, 600.0))
+        rooms = match.at_hops(seen)
+        assert [cost.shape for cost in match.times(rooms)] == [(len(entries), 2 * len(candidates))]
+        assert len(match.sizes(rooms)) == 1
 
 
 def test_a_pool_takes_time_and_order_away_and_leaves_size() -> None:

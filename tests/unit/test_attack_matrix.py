@@ -168,9 +168,9 @@ def test_the_terminal_says_why_a_field_is_inconclusive(tmp_path: Path) -> None:
 
 def test_the_table_loses_no_sign(tmp_path: Path) -> None:
     shown = io.StringIO()
-    matrix_terminal.show(ALL, tmp_path, Console(file=shown, width=96))
+    matrix_terminal.show(ALL, tmp_path, Console(file=shown, width=84))
     lines = shown.getvalue().splitlines()
-    assert max(map(len, lines)) <= 96
+    assert max(map(len, lines)) <= 84
     assert "…" not in shown.getvalue()
     assert any(
         line.startswith(" content, sealed reply") and line.count("✓") == 10 for line in lines

@@ -48,3 +48,14 @@ def test_no_letter_visits_a_node_twice_in_a_row_and_all_have_numbers_of_their_ow
     assert all(
         a != b for letter in letters for a, b in zip(letter.path, letter.path[1:], strict=False)
     )
+
+
+@pytest.mark.parametrize("nodes", [4, 5, 8])
+def test_there_are_chains_of_one_to_four_and_the_longest_begin_first(nodes: int) -> None:
+    one = plan(nodes)
+    for load in (one.first(), one.second()):
+        hops = [len(letter.path) for letter in load]
+        assert hops == sorted(hops, reverse=True)
+    assert {len(letter.path) for letter in one.letters} == {0, 1, 2, 3, 4}
+    # One takes several cells on a link.
+    assert max(len(x.body) for x in one.letters if len(x.path) > 1) > 3 * 16_000

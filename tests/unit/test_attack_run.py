@@ -1,0 +1,154 @@
+"""A matrix's order of events: what runs beside what, and that nothing of one web costs another's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker import DockerClient
+
+from testbed.attack import run
+from testbed.attack.case import Case
+from testbed.attack.load import Load
+from testbed.report.progress import Progress
+from testbed.topology import Link
+from testbed.wire.capture import CaptureFile
+from testbed.wire.packets import Wire
+
+JOBS = run._jobs("web", run.Plan(stages=(Link.SMTP, Link.TLS)))
+GONE = CaptureFile(Path("nowhere"), {}, {}, complete=False, why="the sniffer was not running")
+
+
+def tape(job: run.Job, captured: CaptureFile = GONE) -> run.Tape:
+    load = Load((), ())
+    return run.Tape(job.topology, 1.0, load, captured, ((0.0, 1.0),), {}, 0, (), 1.0)
+
+
+def case(job: run.Job) -> Case:
+    return Case(str(job.topology.link), job.topology.pool, 1, 1.0, 0, 0, 1.0, {}, {}, "nothing")
+
+
+class Lab:
+    """No Docker: when each web has mail, and when the attacks try on it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.lab = run.Lab(DockerClient.__new__(DockerClient), folder, "web", folder)
+        self.events: list[str] = []
+        self.broken = ""
+        self.begun = {job.name: threading.Event() for job in JOBS}
+        monkeypatch.setattr(run, "_through_web", self.through)
+        monkeypatch.setattr(run, "_judged", self.judged)
+
+    def through(
+        self, lab: Any, job: run.Job, images: Any, seed: int, phase: Any,
+        before: Sequence[Future[Any]],
+    ) -> run.Tape:  # fmt: skip
+        self.events.append(f"mail {job.name}")
+        self.begun[job.name].set()
+        wait(before)
+        return tape(job)
+
+    def judged(self, lab: Any, sniffer: str, job: run.Job, tape: run.Tape, seed: int) -> Case:
+        following = JOBS[JOBS.index(job) + 1 :][:1]
+        if self.beside and following:
+            assert self.begun[following[0].name].wait(10)
+        self.events.append(f"attacks {job.name}")
+        if job.name == self.broken:
+            raise ValueError("an attack is broken")
+        (lab.kept / job.file).write_bytes(run._ANY.dump_json(case(job)))
+        return case(job)
+
+    def measured(self, *, beside: bool) -> list[Any]:
+        self.beside = beside
+        images = {"sniffer": "sniffer"}
+        return run._measured(self.lab, images, JOBS, 1, Progress(), beside=beside)
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lab:
+    return Lab(monkeypatch, tmp_path / "kept")
+
+
+def test_attacks_try_on_one_web_while_mail_goes_through_the_next(lab: Lab) -> None:
+    assert lab.measured(beside=True) == [case(job) for job in JOBS]
+    for one, following in pairwise(JOBS):
+        mail, attacks = f"mail {following.name}", f"attacks {one.name}"
+        assert lab.events.index(mail) < lab.events.index(attacks)
+
+
+def test_in_a_full_run_nothing_is_beside_the_mail(lab: Lab) -> None:
+    assert lab.measured(beside=False) == [case(job) for job in JOBS]
+    wanted = [(f"mail {job.name}", f"attacks {job.name}") for job in JOBS]
+    assert lab.events == [event for pair in wanted for event in pair]
+
+
+def test_an_attack_that_breaks_costs_no_other_webs_results(lab: Lab) -> None:
+    lab.broken = JOBS[0].name
+    with pytest.raises(ValueError, match="an attack is broken"):
+        lab.measured(beside=True)
+    kept = {job.name for job in JOBS if job.known(lab.lab.kept)}
+    assert kept == {job.name for job in JOBS[1:]}
+
+
+def test_what_is_known_is_not_measured_again(lab: Lab) -> None:
+    first = lab.measured(beside=True)
+    lab.events.clear()
+    assert lab.measured(beside=True) == first
+    assert lab.events == []
+
+
+def test_a_web_whose_sniffer_stopped_is_a_case_without_scores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Dissector:
+        def __init__(self, *_: Any) -> None: ...
+
+        def __enter__(self) -> Dissector:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def read(self, file: Path, bridge: str) -> Wire:
+            return Wire(trouble="" if file.exists() else "there is no capture")
+
+    monkeypatch.setattr(run, "Dissector", Dissector)
+    lab = run.Lab(DockerClient.__new__(DockerClient), tmp_path, "web", tmp_path)
+    captured = replace(GONE, path=tmp_path / "wire" / "web.pcapng")
+    found = run._judged(lab, "sniffer", JOBS[0], tape(JOBS[0], captured), 1)
+    assert isinstance(found, Case)
+    assert (found.trouble, found.scores) == ("the sniffer was not running", {})
+    assert JOBS[0].known(tmp_path) == found
+
+
+def test_whoever_brings_a_web_up_waits_for_the_attacks_before_he_takes_it_down(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    events: list[str] = []
+    before: Future[Case] = Future()
+
+    class Web:
+        def __init__(self, *_: Any) -> None: ...
+
+        def up(self, images: Any, phase: Any) -> None:
+            threading.Timer(0.2, self.finish).start()
+            raise ValueError("no web")
+
+        def finish(self) -> None:
+            events.append("judged")
+            before.set_result(case(JOBS[0]))
+
+        def down(self) -> None:
+            assert before.done()
+            events.append("down")
+
+    monkeypatch.setattr(run, "Web", Web)
+    lab = run.Lab(DockerClient.__new__(DockerClient), tmp_path, "web", tmp_path)
+    with pytest.raises(ValueError, match="no web"), Progress().phase("one") as phase:
+        run._through_web(lab, JOBS[1], {}, 1, phase, [before])
+    assert events == ["judged", "down"]
