@@ -135,8 +135,15 @@ def test_users_with_proxies_are_left_out_where_there_would_be_too_many() -> None
     assert [job.topology.proxies for job in jobs] == [False, False]
 
 
+def test_a_quick_run_has_users_with_proxies_once() -> None:
+    jobs = run._jobs("web", run.Plan(stages=(Link.CELLS,)))
+    assert [(j.topology.proxies, j.topology.pool) for j in jobs] == [
+        (False, run.OFF), (False, run.ON), (True, run.OFF),
+    ]  # fmt: skip
+
+
 def test_a_plan_with_plants_has_a_web_more_for_each() -> None:
-    jobs = run._jobs("web", run.Plan(stages=(Link.CELLS,), plants=PHYSICAL))
+    jobs = run._jobs("web", run.Plan(stages=(Link.CELLS,), full=True, plants=PHYSICAL))
     assert len(jobs) == 4 + len(PHYSICAL)
     assert [job.topology.proxies for job in jobs[:4]] == [False, False, True, True]
     assert len({job.file for job in jobs}) == len(jobs)

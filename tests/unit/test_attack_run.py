@@ -1,4 +1,4 @@
-"""A matrix's order of events: what runs beside what, and that nothing of one web costs another's."""
+"""A matrix's order of events: what runs beside what, and that no web costs another's results."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-from testbed.attack import plant, statistics
+from testbed.attack import busy, plant, statistics
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,18 @@ def test_auc() -> None:
     columns = np.array([[1, 4], [2, 3], [3, 2], [4, 1]])
     labels = np.array([[False, False]] * 2 + [[True, True]] * 2)
     assert statistics.auc(columns, labels).tolist() == [1.0, 0.0]
+
+
+def test_a_classifier_of_noise_is_at_chance_and_not_below_it() -> None:
+    """Its folds differ in how many windows are busy: that is no reason to look worse than it is."""
+    found = []
+    generator = np.random.default_rng(1)
+    for _ in range(60):
+        blocks = np.repeat(np.arange(15), 20)
+        busy_ = generator.random(300) < generator.beta(0.6, 5.4, size=15)[blocks]
+        scores = busy.scores(generator.normal(size=(300, 14)), busy_, blocks.tolist())
+        found.append(float(statistics.auc(scores, busy_)))
+    assert abs(np.mean(found) - 0.5) < 0.03
 
 
 def test_holm() -> None:
