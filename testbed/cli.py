@@ -268,8 +268,8 @@ def matrix(
 
     LINK and POOL choose one of them; STRESS=1 keeps the machine busy meanwhile; PLANTS=1 tries the
     attacks on plants in nodes, too; FULL=1 does so (unless PLANTS=0), sends fifteen times the mail,
-    and keeps the results in docs/results. Exit status 0: all is as expected, 1: something isn't, 2: something is
-    inconclusive.
+    and keeps the results in docs/results. Exit status 0: all is as expected, 1: something isn't,
+    2: something is inconclusive.
     """
     from testbed.attack import run
     from testbed.attack.physical import PHYSICAL

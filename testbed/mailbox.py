@@ -6,12 +6,12 @@ import asyncio
 import imaplib
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
 
 import aiosmtplib
 
-from remailer.directory import Directory
 from testbed.errors import WebError
 from testbed.traffic import Letter, submission
 from testbed.web import Web
@@ -26,21 +26,51 @@ POLL = 0.2
 async def send(web: Web, letters: Sequence[Letter], sent: Callable[[Letter], None]) -> None:
     """Submit letters through their senders' mail hosts; raises WebError if one is refused."""
     directory = web.directory
-    queues: dict[str, asyncio.Queue[Letter]] = {}
+
+    async def post(client: aiosmtplib.SMTP, letter: Letter) -> None:
+        to, mail = submission(letter, directory)
+        await client.sendmail(letter.sender, [to], mail)
+        letter.sent_at = time.monotonic()
+        sent(letter)
+
+    await submit(web, letters, post)
+
+
+class Submitted(Protocol):
+    """Something that is submitted."""
+
+    @property
+    def sender(self) -> str:
+        """Its envelope's sender, by whose domain the mail host is known."""
+
+
+T = TypeVar("T", bound=Submitted)
+
+
+async def submit(
+    web: Web, letters: Iterable[T], post: Callable[[aiosmtplib.SMTP, T], Awaitable[None]]
+) -> None:
+    """Have each posted over a kept connection to its sender's mail host, in their order.
+
+    Raises WebError.
+    """
+    queues: dict[str, asyncio.Queue[T]] = {}
     for letter in letters:
         queues.setdefault(letter.sender.rpartition("@")[2], asyncio.Queue()).put_nowait(letter)
-    async with asyncio.TaskGroup() as group:
-        for domain, queue in queues.items():
-            for _ in range(CONNECTIONS):
-                group.create_task(_submit(web, domain, queue, directory, sent))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for domain, queue in queues.items():
+                for _ in range(CONNECTIONS):
+                    group.create_task(_submit(web, domain, queue, post))
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
 
 
 async def _submit(
     web: Web,
     domain: str,
-    queue: asyncio.Queue[Letter],
-    directory: Directory,
-    sent: Callable[[Letter], None],
+    queue: asyncio.Queue[T],
+    post: Callable[[aiosmtplib.SMTP, T], Awaitable[None]],
 ) -> None:
     host = next(host for host in web.topology.mailhosts if host.domain == domain)
     at, port = web.published(host.name, 587)
@@ -49,11 +79,7 @@ async def _submit(
         async with aiosmtplib.SMTP(hostname=at, port=port, start_tls=False, timeout=30) as client:
             await client.login(user, web.passwords[user])
             while not queue.empty():
-                letter = queue.get_nowait()
-                to, mail = submission(letter, directory)
-                await client.sendmail(letter.sender, [to], mail)
-                letter.sent_at = time.monotonic()
-                sent(letter)
+                await post(client, queue.get_nowait())
     except (aiosmtplib.SMTPException, OSError) as error:
         raise WebError(f"{host.name}: submission of a letter failed: {error}") from None
 

@@ -19,12 +19,11 @@ import aiosmtplib
 from remailer.client import chain, reply_block
 from remailer.client.submission import Submission
 from remailer.directory import Directory
-from testbed.errors import WebError
+from testbed import mailbox
 from testbed.topology import Topology
 from testbed.traffic import text
 from testbed.web import Web
 
-CONNECTIONS = 4
 SMALL, LARGE = 1000, 16000
 """Bytes of the smallest and the largest text."""
 OWN = 2
@@ -168,31 +167,10 @@ class _Maker:
 async def send(web: Web, posted: Sequence[Posted], sent: Callable[[], None]) -> None:
     """Submit letters through their senders' mail hosts, each at its time; raises WebError."""
     began = time.monotonic()
-    queues: dict[str, asyncio.Queue[Posted]] = {}
-    for one in sorted(posted, key=lambda one: one.at):
-        queues.setdefault(one.sender.rpartition("@")[2], asyncio.Queue()).put_nowait(one)
-    try:
-        async with asyncio.TaskGroup() as group:
-            for domain, queue in queues.items():
-                for _ in range(CONNECTIONS):
-                    group.create_task(_submit(web, domain, queue, began, sent))
-    except ExceptionGroup as several:
-        raise several.exceptions[0] from None
 
+    async def post(client: aiosmtplib.SMTP, one: Posted) -> None:
+        await asyncio.sleep(max(0.0, began + one.at - time.monotonic()))
+        await client.sendmail(one.sender, [one.to], one.mail)
+        sent()
 
-async def _submit(
-    web: Web, domain: str, queue: asyncio.Queue[Posted], began: float, sent: Callable[[], None]
-) -> None:
-    host = next(host for host in web.topology.mailhosts if host.domain == domain)
-    at, port = web.published(host.name, 587)
-    user = f"{host.users[0]}@{domain}"
-    try:
-        async with aiosmtplib.SMTP(hostname=at, port=port, start_tls=False, timeout=30) as client:
-            await client.login(user, web.passwords[user])
-            while not queue.empty():
-                one = queue.get_nowait()
-                await asyncio.sleep(max(0.0, began + one.at - time.monotonic()))
-                await client.sendmail(one.sender, [one.to], one.mail)
-                sent()
-    except (aiosmtplib.SMTPException, OSError) as error:
-        raise WebError(f"{host.name}: submission of a letter failed: {error}") from None
+    await mailbox.submit(web, sorted(posted, key=lambda one: one.at), post)
