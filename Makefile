@@ -4,20 +4,21 @@
 #   WEB=name (unlogged)  LINK=port25|direct25|smtp|tls|cells (cells)  NODES=n (5)  POOL=off|exponential:SECONDS|timed:SECONDS,LEAST,PERCENT
 #   CELLS=n (2: cells a second on each link of LINK=cells, mail or not)
 #   WITNESS=plain (no CAP_SYS_ADMIN: what needs it is inconclusive)
+#   LEAKS=NODE=LEAK,... (up and verify: with planted leaks, docs/leaks.md)
 #   HOSTED=1 (beside each node a mail host that logs)  PORTS=n (free ones)  SEED=n (random)
 #   COMPOSE="docker-compose" (what is found)
 #   CLEAN=n (20: runs of make leaks over webs without a leak)
 #   PAIRS=n (5: what make bench measures of each, in nine minutes)
 #   PLANTS=1 (make matrix: half an hour more, plants in the nodes for the attacks to find)
 #   STRESS=1 (make matrix: beside processes that only compute, two a core)
-#   FULL=1 (make matrix: hours, with fifteen times the mail, and the plants, but for PLANTS=0; kept in docs/results)
+#   FULL=1 (make matrix: hours, with ten times the mail and more, and the plants unless PLANTS=0; kept in docs/results)
 
 PYTHON ?= python3
 VENV   := .venv
 STAMP  := $(VENV)/.installed
 RUN    := $(VENV)/bin/python -m
 
-export WEB LINK CELLS HOSTED WITNESS NODES POOL PORTS SEED COMPOSE PAIRS CLEAN PLANTS STRESS FULL
+export LEAKS WEB LINK CELLS HOSTED WITNESS NODES POOL PORTS SEED COMPOSE PAIRS CLEAN PLANTS STRESS FULL
 
 .DEFAULT_GOAL := help
 .PHONY: help setup images up down status verify leaks bench matrix test test-unit lint pictures clean

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -44,8 +45,8 @@ def _number(name: str, default: int) -> int:
 
 
 def wanted() -> Topology:
-    """The topology that the environment asks for (WEB, LINK, NODES, POOL, CELLS, HOSTED,
-    WITNESS)."""
+    """The topology that the environment asks for (WEB, LINK, NODES, POOL, CELLS, HOSTED, WITNESS,
+    LEAKS)."""
     link = _env("LINK", Topology.link)
     if link not in set(Link):
         raise UsageError(f"LINK={link!r} is no link stage: use one of {', '.join(Link)}")
@@ -58,6 +59,22 @@ def wanted() -> Topology:
         hosted=bool(_number("HOSTED", 0)),
         witness=_env("WITNESS", Topology.witness),
     )
+
+
+def planted(asked: Topology) -> Topology:
+    """The same with the leaks that LEAKS names: NODE=LEAK, several with commas."""
+    given = [item.strip().partition("=") for item in _env("LEAKS", "").split(",") if item.strip()]
+    return _planted(asked, {node: leak for node, _, leak in given})
+
+
+def _planted(asked: Topology, leaks: Mapping[str, str]) -> Topology:
+    if unknown := leaks.keys() - {node.name for node in asked.remailers}:
+        raise UsageError(f"a leak in {', '.join(sorted(unknown))}: no remailer of this web")
+    if not leaks:
+        return asked
+    from testbed.leaks.plant import module
+
+    return replace(asked, leaks={node: module(leak) for node, leak in leaks.items()})
 
 
 def named() -> Topology:
@@ -75,14 +92,21 @@ def _ports() -> int:
 
 def _same(web: Web, asked: Topology) -> None:
     """A web that is up must be the one that is asked for."""
-    for setting in ("link", "nodes", "pool", "cells", "hosted", "witness"):
+    for setting in ("link", "nodes", "pool", "cells", "hosted", "witness", "leaks"):
         is_, want = (getattr(topology, setting) for topology in (web.topology, asked))
         if is_ != want:
-            is_, want = (int(v) if isinstance(v, bool) else v for v in (is_, want))
+            is_, want = map(_told, (is_, want))
             raise WebError(
                 f"web {asked.web} is up with {setting.upper()}={is_}, not {want}: "
                 f"{asked.make('down')} first"
             )
+
+
+def _told(setting: object) -> str:
+    """A setting as one gives it."""
+    if isinstance(setting, Mapping):
+        return ",".join(f"{node}={leak}" for node, leak in setting.items()) or "nothing"
+    return str(int(setting) if isinstance(setting, bool) else setting)
 
 
 @app.command()
@@ -98,7 +122,7 @@ def images() -> None:
 @app.command()
 def up() -> None:
     """Bring a web up, if it isn't, and print how to write to it."""
-    docker, asked, ports = engine.connect(), wanted(), _ports()
+    docker, asked, ports = engine.connect(), planted(wanted()), _ports()
     web = Web.find(docker, asked.web)
     if web is not None:
         _same(web, asked)
@@ -193,7 +217,7 @@ def verify(
     """
     from testbed.verify import verify_web
 
-    docker, asked = engine.connect(), wanted()
+    docker, asked = engine.connect(), planted(wanted())
     seed = _number("SEED", secrets.randbelow(10**6))
     web = Web.find(docker, asked.web)
     with Progress() as progress:
@@ -240,16 +264,22 @@ def leaks(
     name: Annotated[list[str] | None, typer.Argument(help="Only these; all without.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for leaks.json and the verdicts.")] = OUT,
 ) -> None:
-    """Plant every leak and score the verdict (docs/leaks.md): 0 all caught and no false alarm."""
+    """Plant every leak and score the verdict (docs/leaks.md): 0 all caught and no false alarm.
+
+    Then come CLEAN webs without one: 20, or none when leaks are named.
+    """
     from testbed.leaks import plant, run
     from testbed.report import leaks_terminal
 
     docker = engine.connect()
-    seed, clean = _number("SEED", secrets.randbelow(10**6)), _number("CLEAN", 20)
+    seed, clean = _number("SEED", secrets.randbelow(10**6)), _number("CLEAN", 0 if name else 20)
     plants = {one.name: one for one in plant.catalogue()}
-    if unknown := set(name or ()) - plants.keys():
-        raise UsageError(f"no leak {', '.join(sorted(unknown))}; docs/leaks.md lists them")
-    chosen = [plants[one] for one in name or plants]
+    asked = [plant.module(one) for one in name or plants]
+    if others := [one for one in asked if one not in plants]:
+        raise UsageError(
+            f"{', '.join(others)}: only the attacks look for it (make matrix PLANTS=1)"
+        )
+    chosen = [plants[one] for one in asked]
     with Progress() as progress:
         with progress.phase("images") as phase:
             built = Images(docker, CACHE).ensure(progress=phase.note)
@@ -267,9 +297,9 @@ def matrix(
     """Every attack at every link stage, with the pool off and on (docs/attacks.md).
 
     LINK and POOL choose one of them; STRESS=1 keeps the machine busy meanwhile; PLANTS=1 tries the
-    attacks on plants in nodes, too; FULL=1 does so (unless PLANTS=0), sends fifteen times the mail,
-    and keeps the results in docs/results. Exit status 0: all is as expected, 1: something isn't,
-    2: something is inconclusive.
+    attacks on plants in nodes, too; FULL=1 does so (unless PLANTS=0), sends ten times the mail and
+    more, and keeps the results in docs/results. Exit status 0: all is as expected, 1: something
+    isn't, 2: something is inconclusive.
     """
     from testbed.attack import run
     from testbed.attack.physical import PHYSICAL
@@ -278,19 +308,26 @@ def matrix(
     docker = engine.connect()
     seed = _number("SEED", secrets.randbelow(10**6))
     asked, full = wanted(), bool(_number("FULL", 0))
+    name = _env("WEB", f"matrix-{os.getpid()}")
+    if Web.find(docker, name):
+        raise WebError(
+            f"web {name} is up, and the matrix takes its webs down: another WEB, or none"
+        )
+    stages = (asked.link,) if _env("LINK", "") else tuple(Link)
     plan = run.Plan(
-        stages=(asked.link,) if _env("LINK", "") else tuple(Link),
+        stages=stages,
         pools=(asked.pool,) if _env("POOL", "") else (run.OFF, run.ON),
         nodes=asked.nodes,
         full=full,
-        plants=PHYSICAL if _number("PLANTS", int(full)) else (),
+        plants=tuple(
+            one for one in PHYSICAL if one.link in stages and _number("PLANTS", int(full))
+        ),
         stress=bool(_number("STRESS", 0)),
     )
     kinds = ("-full" if full else "") + ("-stressed" if plan.stress else "")
     kept = out / f"matrix-{seed}-{asked.nodes}{kinds}"
     print(f"seed {seed}: if it is interrupted, SEED={seed} goes on where it was", file=sys.stderr)
     with Progress() as progress:
-        name = _env("WEB", f"matrix-{os.getpid()}")
         found = run.matrix(run.Lab(docker, CACHE, name, kept), plan, seed, progress)
     files.write_matrix(found, out)
     if full:
@@ -304,23 +341,9 @@ def render(
     leak: Annotated[list[str] | None, typer.Option(help="NODE=LEAK: plant a leak.")] = None,
 ) -> None:
     """Print the Compose file of the web that the environment asks for."""
-    asked = wanted()
-    planted = dict(item.partition("=")[::2] for item in leak or [])
-    unknown = set(planted) - {node.name for node in asked.remailers}
-    if unknown:
-        raise UsageError(f"--leak: no remailer {', '.join(sorted(unknown))} in this web")
-    for name in planted.values():
-        if (
-            not (compose.ROOT / "tests" / "leaks" / f"{name.replace('.', '/')}.py").is_file()
-            or not name
-        ):
-            raise UsageError(
-                f"--leak NODE=LEAK: no leak {name!r}; tests/leaks/ has a file for each"
-            )
-    typer.echo(
-        compose.render(replace(asked, leaks=planted)),
-        nl=False,
-    )
+    given = [item.partition("=") for item in leak or []]
+    leaks = {node: name for node, _, name in given}
+    typer.echo(compose.render(_planted(wanted(), leaks)), nl=False)
 
 
 @app.command()

@@ -7,37 +7,32 @@ that nothing of ours is beside what it measures.
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from docker import DockerClient
 from pydantic import TypeAdapter, ValidationError
 
-from testbed.attack import load, users
 from testbed.attack.case import Case, Recorded, attacked, stage_of
-from testbed.attack.load import Load, Posted, Size
+from testbed.attack.load import Size
 from testbed.attack.physical import SENT, Physical, Tried, tried
 from testbed.attack.record import Matrix
 from testbed.attack.stress import stressed
-from testbed.attack.truth import Handed
+from testbed.attack.tape import Tape, taped
 from testbed.images import Images
 from testbed.machine import commit, machine, versions
-from testbed.mailbox import POLL, Mailboxes
 from testbed.report.progress import Phase, Progress
 from testbed.topology import MAX_PROXIED, Link, Topology
 from testbed.web import Web
-from testbed.wire.capture import Capture, CaptureFile
 from testbed.wire.dissect import Dissector
-from testbed.wire.packets import Wire
-from testbed.witness import hops
 
 OFF, ON = "off", "exponential:2.0"
 """The two pools: with the second and a mail a second the effective set is about 2e."""
@@ -53,12 +48,6 @@ MOST_PROXIED = 30
 """Mails of each user with a proxy."""
 CELLS = 5
 """Cells a second on links of cells: more than by default, so that there is more to see."""
-ARRIVE_WITHIN = 90.0
-"""Seconds that mail has to arrive, after the last was taken."""
-
-_CASE: TypeAdapter[Case] = TypeAdapter(Case)
-_TRIED: TypeAdapter[Tried] = TypeAdapter(Tried)
-_ANY: TypeAdapter[Case | Tried] = TypeAdapter(Case | Tried)
 
 
 @dataclass(frozen=True)
@@ -144,13 +133,40 @@ class Job:
             return tried(self.plant, got, seed, seconds)
         return attacked(got, seed, seconds)
 
+    @property
+    def made_of(self) -> str:
+        """What a result depends on beside seed and kind of run: the web, the mail, the attacks."""
+        return f"{self.topology.pool} {self.topology.nodes} {self.size} {_sources()}"
+
     def known(self, folder: Path) -> Case | Tried | None:
-        """What an earlier run with the same seed has measured."""
-        kind = _TRIED if self.plant else _CASE
+        """What an earlier run with the same seed has measured in the same way."""
         try:
-            return kind.validate_json((folder / self.file).read_bytes())
+            kept = _KEPT.validate_json((folder / self.file).read_bytes())
         except (OSError, ValidationError):
             return None
+        return kept.found if kept.made_of == self.made_of else None
+
+    def keep(self, folder: Path, found: Case | Tried) -> None:
+        """Write it down for `known`."""
+        (folder / self.file).write_bytes(_KEPT.dump_json(Kept(self.made_of, found), indent=1))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one web gave, as it is kept."""
+
+    made_of: str
+    found: Case | Tried
+
+
+_KEPT = TypeAdapter(Kept)
+
+
+@lru_cache(maxsize=1)
+def _sources() -> str:
+    """A digest of the attacks and of all that they stand on."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def _jobs(name: str, plan: Plan) -> list[Job]:
@@ -223,35 +239,12 @@ def _judged(lab: Lab, sniffer: str, job: Job, tape: Tape, seed: int) -> Case | T
     finally:
         tape.captured.path.unlink(missing_ok=True)
     found = job.judged(tape.recorded(wire), seed, tape.seconds)
-    (lab.kept / job.file).write_bytes(_ANY.dump_json(found, indent=1))
+    job.keep(lab.kept, found)
     return found
 
 
 def _left(took: Sequence[float], webs: int) -> str:
     return f", {sum(took) / len(took) * webs / 60:.0f} min left" if took else ""
-
-
-@dataclass(frozen=True)
-class Tape:
-    """What a web gave, its wire still in a file."""
-
-    topology: Topology
-    rate: float
-    load: Load
-    captured: CaptureFile
-    spans: tuple[tuple[float, float], ...]
-    logs: Mapping[str, Sequence[str]]
-    arrived: int
-    handed: tuple[Handed, ...]
-    seconds: float
-    """From the first mail's sealing to the end of the capture."""
-
-    def recorded(self, wire: Wire) -> Recorded:
-        """With its wire, dissected."""
-        return Recorded(
-            self.topology, self.rate, self.load, wire, self.spans, self.logs, self.arrived,
-            self.captured.why or wire.trouble, self.handed,
-        )  # fmt: skip
 
 
 def _through_web(
@@ -269,58 +262,8 @@ def _through_web(
     try:
         phase.note("up")
         web.up(images, lambda _: nullcontext())
-        return _taped(web, lab.kept / "wire" / job.name, job.size, rng, phase)
+        return taped(web, lab.kept / "wire" / job.name, job.size, rng, phase)
     finally:
         phase.note("attacks on the web before")
         wait(before)  # taking this one down would take the other's dissector with it
         web.down()
-
-
-def _taped(web: Web, folder: Path, size: Size, rng: random.Random, phase: Phase) -> Tape:
-    started = time.monotonic()
-    phase.note("sealing the mail")
-    made = load.plan(web.topology, web.directory, size, rng)
-    capture = Capture(web, rng)
-    capture.wait_listening()
-    with Mailboxes(web) as boxes:
-        began = time.time()
-        arrived, handed = _through(web, boxes, made.main, phase.note)
-        spans = [(began, time.time())]
-        for place, letters in enumerate(made.rounds, 1):
-            began = time.time()
-            phase.note(f"round {place} of {len(made.rounds)}")
-            _through(web, boxes, letters, lambda _: None)
-            spans.append((began, time.time()))
-        phase.note("the wire")
-        captured = capture.finish(folder)
-    logs = {name: log.lines for name, log in hops.read(web).items()}
-    return Tape(
-        web.topology, size.rate, made, captured, tuple(spans), logs, arrived, tuple(handed),
-        time.monotonic() - started,
-    )  # fmt: skip
-
-
-def _through(
-    web: Web, boxes: Mailboxes, letters: Sequence[Posted], note: Callable[[str], object]
-) -> tuple[int, list[Handed]]:
-    """Send letters at their times and wait for them; how many arrived, and when users of proxies
-    handed theirs in."""
-    sent = 0
-
-    def one() -> None:
-        nonlocal sent
-        sent += 1
-        note(f"{sent} of {len(letters)} mails sent")
-
-    handed: list[Handed] = []
-    if web.topology.proxies:
-        handed = users.send(web, letters, one)
-    else:
-        asyncio.run(load.send(web, letters, one))
-    arrived = 0
-    deadline = time.monotonic() + ARRIVE_WITHIN
-    while arrived < len(letters) and time.monotonic() < deadline:
-        arrived += len(boxes.new())
-        note(f"{arrived} of {len(letters)} mails arrived")
-        time.sleep(POLL)
-    return arrived, handed

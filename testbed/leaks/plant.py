@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from testbed import compose
+from testbed.errors import UsageError
 from testbed.topology import Link
 
 FOLDER = compose.ROOT / "tests" / "leaks"
@@ -69,6 +70,21 @@ def described(name: str) -> str:
     path = FOLDER / f"{name.replace('.', '/')}.py"
     told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return " ".join(told.partition("\n\n")[0].split())
+
+
+def module(name: str) -> str:
+    """A plant's module by its name, or by what tables call it. Raises UsageError.
+
+    Some are in no catalogue, as only the attacks look for them.
+    """
+    plants = catalogue()
+    titles = {plant.title: plant.name for plant in reversed(plants)}
+    found = titles.get(name, name.replace("-", "_"))
+    path = FOLDER / f"{found.replace('.', '/')}.py"
+    helps = {"__init__", "catalogue"}
+    if not path.is_file() or path.stem in helps or path.stem.startswith("test_"):
+        raise UsageError(f"no leak {name!r}: docs/leaks.md lists them")
+    return found
 
 
 def catalogue() -> tuple[Plant, ...]:

@@ -1,6 +1,6 @@
 """Writes docs/leaks.md from the catalogue of planted leaks. A pure function of it.
 
-`python -m testbed.report.leaks_page > docs/leaks.md` makes the file; a test says that it is so.
+`.venv/bin/python -m testbed.report.leaks_page > docs/leaks.md` makes the file; a test says so.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ webs, of several sizes, pools and seeds, that follow (`CLEAN=n`, 20 of them unle
 
 The exit status is 0 if all are caught and nobody is wrongly accused, 1 if not, and 2 if a row was
 left inconclusive (a busy machine, a witness that may not look). `out/leaks.json` has it all, and
-`out/leaks/` the verdict of each web. `testbed leaks NAME...` tries some of them, `testbed render
---leak NODE=NAME` puts one into a web of your own.
+`out/leaks/` the verdict of each web. `.venv/bin/testbed leaks NAME...` tries some of them, without
+clean webs; `LEAKS=alpha=NAME make verify` (or `up`) is a web of your own with one in it.
 
 This page is made from the catalogue.
 """
@@ -48,16 +48,18 @@ doesn't change the exit status.
 """
 
 _WIRES = """\
-Left to statistics: no single packet shows them. `make matrix PLANTS=1` puts each at every node of
-a web of its own, and lets the attacks of [docs/attacks.md](attacks.md) try on what the sniffer saw,
-as they are. An attack that misses its plant may not say of the stock image that there is nothing:
-its field is inconclusive.
+For the attacks to find; five of them no claim has to catch. `make matrix PLANTS=1` puts each at
+every node of a web of its own, and lets the attacks of [docs/attacks.md](attacks.md) try on what
+the sniffer saw, as they are. An attack that misses its plant may not say of the stock image that
+there is nothing: its field is inconclusive.
 """
 
 _MISSED = """\
-Two things may be missed. An attacker in the kernel, or below it, can make any witness here see what
-he likes. And whoever delays mail a little, rarely enough, signals below what the statistics of a
-run can tell from the pool's own chance. The leaks that show where that begins:
+Some things may be missed. An attacker in the kernel, or below it, can make any witness here see
+what he likes. Whoever delays mail a little, rarely enough, signals below what the statistics of a
+run can tell from the pool's own chance. What is inside TLS, the peer alone can read. And what
+begins only after a run, or by a word that no run says (the blind `sleeper` and `help-word`), isn't
+there to be seen. The leaks that show where that begins:
 """
 
 

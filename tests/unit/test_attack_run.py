@@ -16,6 +16,7 @@ from docker import DockerClient
 from testbed.attack import run
 from testbed.attack.case import Case
 from testbed.attack.load import Load
+from testbed.attack.tape import Tape
 from testbed.report.progress import Progress
 from testbed.topology import Link
 from testbed.wire.capture import CaptureFile
@@ -25,9 +26,9 @@ JOBS = run._jobs("web", run.Plan(stages=(Link.SMTP, Link.TLS)))
 GONE = CaptureFile(Path("nowhere"), {}, {}, complete=False, why="the sniffer was not running")
 
 
-def tape(job: run.Job, captured: CaptureFile = GONE) -> run.Tape:
+def tape(job: run.Job, captured: CaptureFile = GONE) -> Tape:
     load = Load((), ())
-    return run.Tape(job.topology, 1.0, load, captured, ((0.0, 1.0),), {}, 0, (), 1.0)
+    return Tape(job.topology, 1.0, load, captured, ((0.0, 1.0),), {}, 0, (), 1.0)
 
 
 def case(job: run.Job) -> Case:
@@ -48,20 +49,20 @@ class Lab:
     def through(
         self, lab: Any, job: run.Job, images: Any, seed: int, phase: Any,
         before: Sequence[Future[Any]],
-    ) -> run.Tape:  # fmt: skip
+    ) -> Tape:  # fmt: skip
         self.events.append(f"mail {job.name}")
         self.begun[job.name].set()
         wait(before)
         return tape(job)
 
-    def judged(self, lab: Any, sniffer: str, job: run.Job, tape: run.Tape, seed: int) -> Case:
+    def judged(self, lab: Any, sniffer: str, job: run.Job, tape: Tape, seed: int) -> Case:
         following = JOBS[JOBS.index(job) + 1 :][:1]
         if self.beside and following:
             assert self.begun[following[0].name].wait(10)
         self.events.append(f"attacks {job.name}")
         if job.name == self.broken:
             raise ValueError("an attack is broken")
-        (lab.kept / job.file).write_bytes(run._ANY.dump_json(case(job)))
+        job.keep(lab.kept, case(job))
         return case(job)
 
     def measured(self, *, beside: bool) -> list[Any]:
@@ -101,6 +102,19 @@ def test_what_is_known_is_not_measured_again(lab: Lab) -> None:
     lab.events.clear()
     assert lab.measured(beside=True) == first
     assert lab.events == []
+
+
+def test_what_was_measured_in_another_way_is_not_known(lab: Lab) -> None:
+    job = JOBS[0]
+    lab.measured(beside=True)
+    for other in (
+        replace(job, size=replace(job.size, forward=9)),
+        replace(job, topology=replace(job.topology, pool="exponential:9.0")),
+        replace(job, topology=replace(job.topology, nodes=6)),
+    ):
+        (lab.lab.kept / other.file).write_bytes((lab.lab.kept / job.file).read_bytes())
+        assert other.known(lab.lab.kept) is None
+    assert job.known(lab.lab.kept) == case(job)
 
 
 def test_a_web_whose_sniffer_stopped_is_a_case_without_scores(

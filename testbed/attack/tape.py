@@ -1,0 +1,102 @@
+"""A web's mail and what was recorded of it, from the sealing of the mail to the end of the capture.
+
+The wire is still in a file then: it may be dissected when the web is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.attack import load, users
+from testbed.attack.case import Recorded
+from testbed.attack.load import Load, Posted, Size
+from testbed.attack.truth import Handed
+from testbed.mailbox import POLL, Mailboxes
+from testbed.report.progress import Phase
+from testbed.topology import Topology
+from testbed.web import Web
+from testbed.wire.capture import Capture, CaptureFile
+from testbed.wire.packets import Wire
+from testbed.witness import hops
+
+ARRIVE_WITHIN = 90.0
+"""Seconds that mail has to arrive, after the last was taken."""
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What a web gave, its wire still in a file."""
+
+    topology: Topology
+    rate: float
+    load: Load
+    captured: CaptureFile
+    spans: tuple[tuple[float, float], ...]
+    logs: Mapping[str, Sequence[str]]
+    arrived: int
+    handed: tuple[Handed, ...]
+    seconds: float
+    """From the first mail's sealing to the end of the capture."""
+
+    def recorded(self, wire: Wire) -> Recorded:
+        """With its wire, dissected."""
+        return Recorded(
+            self.topology, self.rate, self.load, wire, self.spans, self.logs, self.arrived,
+            self.captured.why or wire.trouble, self.handed,
+        )  # fmt: skip
+
+
+def taped(web: Web, folder: Path, size: Size, rng: random.Random, phase: Phase) -> Tape:
+    """Send a web its mail, wait for it, and end the capture, whose file comes into the folder."""
+    started = time.monotonic()
+    phase.note("sealing the mail")
+    made = load.plan(web.topology, web.directory, size, rng)
+    capture = Capture(web, rng)
+    capture.wait_listening()
+    with Mailboxes(web) as boxes:
+        began = time.time()
+        arrived, handed = _through(web, boxes, made.main, phase.note)
+        spans = [(began, time.time())]
+        for place, letters in enumerate(made.rounds, 1):
+            began = time.time()
+            phase.note(f"round {place} of {len(made.rounds)}")
+            _through(web, boxes, letters, lambda _: None)
+            spans.append((began, time.time()))
+        phase.note("the wire")
+        captured = capture.finish(folder)
+    logs = {name: log.lines for name, log in hops.read(web).items()}
+    return Tape(
+        web.topology, size.rate, made, captured, tuple(spans), logs, arrived, tuple(handed),
+        time.monotonic() - started,
+    )  # fmt: skip
+
+
+def _through(
+    web: Web, boxes: Mailboxes, letters: Sequence[Posted], note: Callable[[str], object]
+) -> tuple[int, list[Handed]]:
+    """Send letters at their times and wait for them; how many arrived, and when users of proxies
+    handed theirs in."""
+    sent = 0
+
+    def one() -> None:
+        nonlocal sent
+        sent += 1
+        note(f"{sent} of {len(letters)} mails sent")
+
+    handed: list[Handed] = []
+    if web.topology.proxies:
+        handed = users.send(web, letters, one)
+    else:
+        asyncio.run(load.send(web, letters, one))
+    arrived = 0
+    deadline = time.monotonic() + ARRIVE_WITHIN
+    while arrived < len(letters) and time.monotonic() < deadline:
+        arrived += len(boxes.new())
+        note(f"{arrived} of {len(letters)} mails arrived")
+        time.sleep(POLL)
+    return arrived, handed
