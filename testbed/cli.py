@@ -309,10 +309,6 @@ def matrix(
     seed = _number("SEED", secrets.randbelow(10**6))
     asked, full = wanted(), bool(_number("FULL", 0))
     name = _env("WEB", f"matrix-{os.getpid()}")
-    if Web.find(docker, name):
-        raise WebError(
-            f"web {name} is up, and the matrix takes its webs down: another WEB, or none"
-        )
     stages = (asked.link,) if _env("LINK", "") else tuple(Link)
     plan = run.Plan(
         stages=stages,

@@ -27,6 +27,7 @@ from testbed.attack.physical import SENT, Physical, Tried, tried
 from testbed.attack.record import Matrix
 from testbed.attack.stress import stressed
 from testbed.attack.tape import Tape, taped
+from testbed.errors import DockerError
 from testbed.images import Images
 from testbed.machine import commit, machine, versions
 from testbed.report.progress import Phase, Progress
@@ -170,19 +171,26 @@ def _sources() -> str:
 
 
 def _jobs(name: str, plan: Plan) -> list[Job]:
-    """All webs of a plan: first the stock ones, then those with a plant at every node."""
-    jobs = []
+    """All webs of a plan: first the stock ones, then those with a plant at every node.
+
+    Each has a name of its own: what Docker keeps of one must not be in the way of the next.
+    """
+    jobs: list[Job] = []
+
+    def web(link: Link, pool: str, *, proxies: bool = False) -> Topology:
+        own = f"{name}-{len(jobs) + 1}"
+        return Topology(own, link, plan.nodes, pool, cells=CELLS, proxies=proxies)
+
     for stage in plan.stages:
         for pool in plan.pools:
-            topology = Topology(name, stage, plan.nodes, pool, cells=CELLS)
-            jobs.append(Job(f"{stage}, pool {pool}", topology, plan.sent(stage)))
+            jobs.append(Job(f"{stage}, pool {pool}", web(stage, pool), plan.sent(stage)))
     proxied = Link.CELLS in plan.stages and plan.nodes <= MAX_PROXIED
     # Twenty users take half a minute to come up: the quick run has them once.
     for pool in (plan.pools if plan.full else plan.pools[:1]) if proxied else ():
-        topology = Topology(name, Link.CELLS, plan.nodes, pool, cells=CELLS, proxies=True)
+        topology = web(Link.CELLS, pool, proxies=True)
         jobs.append(Job(f"users with proxies, pool {pool}", topology, plan.proxied))
     for plant in plan.plants:
-        topology = Topology(name, plant.link, plan.nodes, plant.pool, cells=CELLS)
+        topology = web(plant.link, plant.pool)
         leaks = {node.name: plant.name for node in topology.remailers}
         topology = replace(topology, leaks=leaks)
         jobs.append(Job(f"plant {plant.title}", topology, plan.size or SENT, plant))
@@ -202,6 +210,7 @@ def _measured(
     known = [job.known(lab.kept) for job in jobs]
     took: list[float] = []
     given: list[Future[Case | Tried]] = []
+    stays: list[DockerError] = []
     lab.kept.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(1) as judge:
         for place, (job, one) in enumerate(zip(jobs, known, strict=True)):
@@ -211,7 +220,8 @@ def _measured(
             began = time.monotonic()
             left = _left(took, known[place:].count(None))
             with progress.phase(f"{job.title} ({place + 1} of {len(jobs)}{left})") as phase:
-                tape = _through_web(lab, job, images, seed, phase, given)
+                tape, trouble = _through_web(lab, job, images, seed, phase)
+                stays += [trouble] if trouble else []
                 work = partial(_judged, lab, images["sniffer"], job, tape, seed)
                 if beside:
                     given.append(judge.submit(work))
@@ -222,7 +232,10 @@ def _measured(
         if not all(one.done() for one in given):
             with progress.phase("attacks on the last web"):
                 wait(given)
-    return [one.result() for one in given]
+    found = [one.result() for one in given]
+    if stays:  # only now: all that was measured is kept
+        raise stays[0]
+    return found
 
 
 def _done(one: Case | Tried) -> Future[Case | Tried]:
@@ -234,7 +247,7 @@ def _done(one: Case | Tried) -> Future[Case | Tried]:
 def _judged(lab: Lab, sniffer: str, job: Job, tape: Tape, seed: int) -> Case | Tried:
     """Dissect a web's wire and let the attacks try; what comes of it is kept at once."""
     try:
-        with Dissector(lab.docker, lab.name, sniffer) as dissector:
+        with Dissector(lab.docker, tape.topology.web, sniffer) as dissector:
             wire = dissector.read(tape.captured.path, bridge=tape.topology.bridge)
     finally:
         tape.captured.path.unlink(missing_ok=True)
@@ -253,17 +266,24 @@ def _through_web(
     images: dict[str, str],
     seed: int,
     phase: Phase,
-    before: Sequence[Future[Case | Tried]],
-) -> Tape:
-    """Bring a web up, send through it, take it down; first `before` has to be over."""
+) -> tuple[Tape, DockerError | None]:
+    """Bring a web up, send through it, take it down.
+
+    Also why something of it stays: Docker may keep a network for good that nobody is in.
+    """
     web = Web(lab.docker, job.topology)
     planted = job.plant.name if job.plant else ""
     rng = random.Random(f"{seed} {stage_of(job.topology)} {job.topology.pool}{planted}")
     try:
         phase.note("up")
         web.up(images, lambda _: nullcontext())
-        return taped(web, lab.kept / "wire" / job.name, job.size, rng, phase)
-    finally:
-        phase.note("attacks on the web before")
-        wait(before)  # taking this one down would take the other's dissector with it
+        tape = taped(web, lab.kept / "wire" / job.name, job.size, rng, phase)
+    except BaseException:
         web.down()
+        raise
+    phase.note("down")
+    try:
+        web.down()
+    except DockerError as error:
+        return tape, error
+    return tape, None

@@ -21,8 +21,8 @@ _STYLE = {
     Outcome.OPEN: "",
     Outcome.NOT_APPLICABLE: "dim",
 }
-CELL = 4
-"""Columns of one field: with twelve of them the table fits 80 or so."""
+NARROW, WIDE, MANY = 4, 8, 6
+"""Characters of a field: where there are more than so many cases, the table is to fit 80 or so."""
 _FOUND = {True: "", False: "bold yellow"}
 
 
@@ -30,15 +30,16 @@ def show(matrix: Matrix, out: Path, console: Console | None = None) -> None:
     """Print the table; `out` is the folder that the last line sends the reader to."""
     console = console or Console()
     first = max(len(attack.id) for attack in ATTACKS) + 1
+    wide = NARROW if len(matrix.cases) > MANY else WIDE
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(" pool:".ljust(first), no_wrap=True, width=first)
     for case in matrix.cases:
         pool = "on" if case.pooled else "off"
-        table.add_column(pool, justify="right", no_wrap=True, width=CELL)
+        table.add_column(pool, justify="right", no_wrap=True, width=wide)
     for attack in ATTACKS:
         table.add_row(Text(f" {attack.id}"), *map(_cell, matrix.row(attack)))
     stages = "".join(
-        stage.ljust(len(list(own)) * (CELL + 1))
+        stage.ljust(len(list(own)) * (wide + 1))
         for stage, own in groupby(matrix.cases, lambda case: case.stage)
     )
     console.print()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from concurrent.futures import Future, wait
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +14,9 @@ from docker import DockerClient
 from testbed.attack import run
 from testbed.attack.case import Case
 from testbed.attack.load import Load
+from testbed.attack.physical import PHYSICAL
 from testbed.attack.tape import Tape
+from testbed.errors import DockerError
 from testbed.report.progress import Progress
 from testbed.topology import Link
 from testbed.wire.capture import CaptureFile
@@ -41,19 +41,17 @@ class Lab:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.lab = run.Lab(DockerClient.__new__(DockerClient), folder, "web", folder)
         self.events: list[str] = []
-        self.broken = ""
+        self.broken = self.stays = ""
         self.begun = {job.name: threading.Event() for job in JOBS}
         monkeypatch.setattr(run, "_through_web", self.through)
         monkeypatch.setattr(run, "_judged", self.judged)
 
     def through(
-        self, lab: Any, job: run.Job, images: Any, seed: int, phase: Any,
-        before: Sequence[Future[Any]],
-    ) -> Tape:  # fmt: skip
+        self, lab: Any, job: run.Job, images: Any, seed: int, phase: Any
+    ) -> tuple[Tape, DockerError | None]:
         self.events.append(f"mail {job.name}")
         self.begun[job.name].set()
-        wait(before)
-        return tape(job)
+        return tape(job), DockerError("a network stays") if job.name == self.stays else None
 
     def judged(self, lab: Any, sniffer: str, job: run.Job, tape: Tape, seed: int) -> Case:
         following = JOBS[JOBS.index(job) + 1 :][:1]
@@ -95,6 +93,13 @@ def test_an_attack_that_breaks_costs_no_other_webs_results(lab: Lab) -> None:
         lab.measured(beside=True)
     kept = {job.name for job in JOBS if job.known(lab.lab.kept)}
     assert kept == {job.name for job in JOBS[1:]}
+
+
+def test_a_web_of_which_something_stays_costs_no_results(lab: Lab) -> None:
+    lab.stays = JOBS[1].name
+    with pytest.raises(DockerError, match="a network stays"):
+        lab.measured(beside=True)
+    assert all(job.known(lab.lab.kept) for job in JOBS)
 
 
 def test_what_is_known_is_not_measured_again(lab: Lab) -> None:
@@ -140,29 +145,40 @@ def test_a_web_whose_sniffer_stopped_is_a_case_without_scores(
     assert JOBS[0].known(tmp_path) == found
 
 
-def test_whoever_brings_a_web_up_waits_for_the_attacks_before_he_takes_it_down(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_no_two_webs_of_a_matrix_have_one_name() -> None:
+    plan = run.Plan(full=True, plants=PHYSICAL)
+    names = [job.topology.web for job in run._jobs("web", plan)]
+    assert len(set(names)) == len(names) == 12 + len(PHYSICAL)
+
+
+@pytest.mark.parametrize("broken", ["up", "down", ""])
+def test_what_was_brought_up_is_taken_down_and_a_network_that_stays_costs_no_tape(
+    broken: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     events: list[str] = []
-    before: Future[Case] = Future()
 
     class Web:
         def __init__(self, *_: Any) -> None: ...
 
         def up(self, images: Any, phase: Any) -> None:
-            threading.Timer(0.2, self.finish).start()
-            raise ValueError("no web")
-
-        def finish(self) -> None:
-            events.append("judged")
-            before.set_result(case(JOBS[0]))
+            events.append("up")
+            if broken == "up":
+                raise DockerError("no web")
 
         def down(self) -> None:
-            assert before.done()
             events.append("down")
+            if broken == "down":
+                raise DockerError("a network stays")
 
     monkeypatch.setattr(run, "Web", Web)
+    monkeypatch.setattr(run, "taped", lambda *_: tape(JOBS[1]))
     lab = run.Lab(DockerClient.__new__(DockerClient), tmp_path, "web", tmp_path)
-    with pytest.raises(ValueError, match="no web"), Progress().phase("one") as phase:
-        run._through_web(lab, JOBS[1], {}, 1, phase, [before])
-    assert events == ["judged", "down"]
+    with Progress().phase("one") as phase:
+        if broken == "up":
+            with pytest.raises(DockerError, match="no web"):
+                run._through_web(lab, JOBS[1], {}, 1, phase)
+        else:
+            found, trouble = run._through_web(lab, JOBS[1], {}, 1, phase)
+            assert found == tape(JOBS[1])
+            assert str(trouble or "") == ("a network stays" if broken else "")
+    assert events == ["up", "down"]

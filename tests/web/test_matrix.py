@@ -48,7 +48,7 @@ def test_a_small_matrix_has_every_field_and_what_is_known_stays_known(
     assert combined.n == 6 * 7
     assert combined.value > combined.chance
 
-    assert Web.find(docker_client, name) is None
+    assert Web.find(docker_client, f"{name}-1") is None
     again = run.matrix(lab, PLAN, 3, Progress())
     assert again.cases == found.cases
     assert again.seconds < found.seconds / 2
