@@ -1,6 +1,6 @@
 """Each planted leak is caught: by the claim that is there for it, at its node, as its kind.
 
-`make leaks` runs all of them and 20 clean runs; here it is one for each claim (`LEAKS=all` for all
+`make leaks` runs all of them and 20 clean runs; here it is one for each claim (`TRIED=all` for all
 but the blind ones) and `CLEAN=n`. Nothing is demanded of the blind ones, nor of what is measured in
 hundredths of seconds: webs of six nodes are too much for two cores for that.
 """
@@ -24,7 +24,7 @@ PLANTS = catalogue()
 OWN = [plant for plant in PLANTS if not plant.blind]
 TIMED = frozenset({"delays"})
 FIRST = {plant.claim: plant for plant in reversed(OWN) if plant.claim not in TIMED}
-TRIED = OWN if os.environ.get("LEAKS") == "all" else list(FIRST.values())
+TRIED = OWN if os.environ.get("TRIED") == "all" else list(FIRST.values())
 WEBS = score.webs(TRIED, run.MOST)
 CLEAN = int(os.environ.get("CLEAN") or 2)
 
