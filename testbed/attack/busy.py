@@ -1,13 +1,16 @@
 """Busy against idle: do a link's packets tell whether there is mail in them?
 
-The classifier is a linear one (ridge regression on standardised features of a window). It is taught
-on other times than it is asked about: S knows of some windows whether they had his mail.
+The classifier is a linear one (ridge regression on standardised features of a window). It is
+taught on other times than it is asked about: S knows of some windows whether they had his mail.
+It compares a window with what its own link looks like else, and with the other links at that time:
+links differ, and so does what a machine does to all of them at once, whether there is mail or not.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,25 +38,45 @@ def features(seen: Observation, link: Link, start: float) -> list[float]:
     return found
 
 
+def plain(
+    rows: NDArray[np.float64], links: Sequence[Hashable], blocks: Sequence[Hashable]
+) -> NDArray[np.float64]:
+    """Features of windows less what each link has always, and all links have in a block of time.
+
+    With the first a classifier knows links apart, and is misled by it: a link that had more mail
+    than others when it was taught has less of the rest of a load that gives each as many.
+    """
+    return _centred(_centred(rows, links), blocks)
+
+
 def scores(
     rows: NDArray[np.float64], labels: NDArray[np.bool_], blocks: Sequence[int]
 ) -> NDArray[np.float64]:
-    """How busy each window looks to a classifier taught on all blocks but those of its fold.
+    """How busy each window looks, against those of its block, to a classifier taught on all blocks
+    but those of its fold.
 
     `labels` may have columns: each is a truth of its own, and gets a classifier of its own.
     """
     fold = np.array(blocks) % FOLDS
-    busy = np.where(labels, 1.0, -1.0)
+    busy = _centred(np.where(labels, 1.0, -1.0), blocks)
     found = np.zeros(busy.shape)
     for one in range(FOLDS):
         taught, asked = rows[fold != one], rows[fold == one]
         if not len(taught) or not len(asked):
             continue
-        middle, scale = taught.mean(axis=0), taught.std(axis=0) + 1e-9
-        x, known = (taught - middle) / scale, busy[fold != one]
-        # No constant: how many are busy elsewhere says the less of these, the fewer there are, and
-        # would make a classifier that knows nothing look worse than chance (AUC .44 of 300).
-        known = known - known.mean(axis=0)
-        weights = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ known)
-        found[fold == one] = (asked - middle) / scale @ weights
+        scale = taught.std(axis=0) + 1e-9
+        x = taught / scale
+        weights = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ busy[fold != one])
+        found[fold == one] = asked / scale @ weights
+    return found
+
+
+def _centred(values: NDArray[np.float64], groups: Sequence[Hashable]) -> NDArray[np.float64]:
+    """Less the mean of their group."""
+    found = values.copy()
+    places: dict[Hashable, list[int]] = defaultdict(list)
+    for place, group in enumerate(groups):
+        places[group].append(place)
+    for own in places.values():
+        found[own] -= values[own].mean(axis=0)
     return found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from testbed.attack import busy, statistics
 from testbed.attack.match import Costs, posteriors
-from testbed.attack.observation import Observation
+from testbed.attack.observation import Link, Observation
 from testbed.attack.truth import Truth
 
 BLOCK = 10.0
@@ -126,25 +127,50 @@ def of_trials(guesses: Mapping[Any, Hashable], asked: Mapping[Any, Asked], chanc
     return Score(len(asked), right / len(asked), chance, low, high, p)
 
 
-Windows = tuple[list[list[float]], list[bool], list[int]]
-"""Features, label (busy) and block of each window that is surely busy or idle."""
+@dataclass
+class Windows:
+    """Windows of links that are surely busy or idle."""
+
+    rows: list[list[float]] = field(default_factory=list)
+    """Their features."""
+    labels: list[bool] = field(default_factory=list)
+    """Busy or not."""
+    links: list[Link] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)
+    """Of time, in which labels may be exchanged."""
+
+    def add(self, seen: Observation, link: Link, start: float, *, busy_: bool) -> None:
+        """One more."""
+        self.rows.append(busy.features(seen, link, start))
+        self.labels.append(busy_)
+        self.links.append(link)
+        self.blocks.append(int((start - seen.span[0]) / BLOCK))
 
 
 def of_windows(windows: Windows, rng: random.Random) -> Score | None:
-    """The AUC of busy against idle windows; None if too few are surely one or the other."""
-    rows, labels, blocks = windows
-    if min(sum(labels), len(labels) - sum(labels)) < 2 * busy.FOLDS:
+    """The AUC of busy against idle windows of a block; None if too few are surely one or the other.
+
+    Within a block any order of labels is as likely under chance, whatever the classifier was taught
+    elsewhere: so chance is 1/2. Blocks that are all busy or all idle say nothing.
+    """
+    kinds: dict[int, set[bool]] = defaultdict(set)
+    for label, block in zip(windows.labels, windows.blocks, strict=True):
+        kinds[block].add(label)
+    asked = [place for place, block in enumerate(windows.blocks) if len(kinds[block]) > 1]
+    labels = np.array(windows.labels, dtype=bool)[asked]
+    blocks = [windows.blocks[place] for place in asked]
+    fewer = int(min(labels.sum(), (~labels).sum()))
+    if fewer < 2 * busy.FOLDS or len(set(blocks)) < busy.FOLDS:
         return None
-    x, busy_ = np.array(rows), np.array(labels)
-    scores = busy.scores(x, busy_, blocks)
-    value = float(statistics.auc(scores, busy_))
+    x = busy.plain(np.array(windows.rows), windows.links, windows.blocks)[asked]
+    won, pairs = statistics.duels(busy.scores(x, labels, blocks), labels, blocks)
+    value = float(won.sum() / pairs.sum())
     low, high = statistics.bootstrap(
-        blocks, lambda places: float(statistics.auc(scores[places], busy_[places])), rng
+        range(len(won)), lambda places: float(won[places].sum() / pairs[places].sum()), rng
     )
     if value == 1.0:  # the bootstrap can't imagine what it hasn't seen
-        fewer = min(sum(labels), len(labels) - sum(labels))
         low = min(low, statistics.clopper_pearson(fewer, fewer)[0])
-    return Score(len(labels), value, 0.5, low, high, _p_of_windows(x, busy_, blocks, value, rng))
+    return Score(len(labels), value, 0.5, low, high, _p_of_windows(x, labels, blocks, value, rng))
 
 
 def _p_of_windows(
@@ -163,7 +189,8 @@ def _p_of_windows(
         mixed = np.tile(labels[:, None], (1, count))
         for block in set(blocks):
             mixed[at == block] = generator.permuted(mixed[at == block], axis=0)
-        as_good += int((statistics.auc(busy.scores(rows, mixed, blocks), mixed) >= value).sum())
+        won, pairs = statistics.duels(busy.scores(rows, mixed, blocks), mixed, blocks)
+        as_good += int((won.sum(axis=0) / pairs.sum(axis=0) >= value).sum())
         done += count
     return (as_good + 1) / (done + 1)
 
@@ -172,9 +199,7 @@ def of_links(seen: Observation, truth: Truth) -> Windows:
     """Of links: busy if a mail came into the web and left it within the window, idle if none that
     takes this link was in the web at all."""
     since, until = seen.span
-    rows: list[list[float]] = []
-    labels: list[bool] = []
-    blocks: list[int] = []
+    found = Windows()
     for link in seen.links:
         times = [
             (seen.entries[number].mail.end, _left(seen, truth, number))
@@ -186,19 +211,15 @@ def of_links(seen: Observation, truth: Truth) -> Windows:
             end = start + busy.WINDOW
             inside = any(start <= came and left <= end for came, left in times)
             if inside or not any(came < end and left > start for came, left in times):
-                rows.append(busy.features(seen, link, start))
-                labels.append(inside)
-                blocks.append(int((start - since) / BLOCK))
-    return rows, labels, blocks
+                found.add(seen, link, start, busy_=inside)
+    return found
 
 
 def of_lines(seen: Observation, truth: Truth) -> Windows:
     """Of users' own lines: busy if a mail was handed in and SOON over in the window, idle if none
     was handed in, nor LATE before it."""
     since, until = seen.span
-    rows: list[list[float]] = []
-    labels: list[bool] = []
-    blocks: list[int] = []
+    found = Windows()
     for line in seen.packets:
         if line[0] in seen.hops:
             continue
@@ -208,10 +229,8 @@ def of_lines(seen: Observation, truth: Truth) -> Windows:
             end = start + busy.WINDOW
             inside = any(start <= begun and taken + SOON <= end for begun, taken in own)
             if inside or not any(begun < end and taken + LATE > start for begun, taken in own):
-                rows.append(busy.features(seen, line, start))
-                labels.append(inside)
-                blocks.append(int((start - since) / BLOCK))
-    return rows, labels, blocks
+                found.add(seen, line, start, busy_=inside)
+    return found
 
 
 def _left(seen: Observation, truth: Truth, number: int) -> float:

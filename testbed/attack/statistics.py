@@ -113,17 +113,25 @@ def share(
     return min(exact[0], drawn[0]), max(exact[1], drawn[1])
 
 
-def auc(scores: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
-    """How often a busy one scores higher than an idle one; ties count half. NaN without either.
+def duels(
+    scores: ArrayLike, labels: ArrayLike, blocks: Sequence[Hashable]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For each block: how often a busy one of it scores higher than an idle one of it (ties count
+    half), and how many such pairs it has. The shares' sums are an AUC that time doesn't confound.
 
-    Both may have columns: then there is one for each.
+    Scores and labels may have columns: then there is one for each.
     """
-    ranks = stats.rankdata(np.asarray(scores, dtype=float), axis=0)
-    busy = np.asarray(labels, dtype=bool)
-    ups = busy.sum(axis=0)
-    with np.errstate(invalid="ignore"):
-        found = ((ranks * busy).sum(axis=0) - ups * (ups + 1) / 2) / (ups * (len(busy) - ups))
-    return np.asarray(found)
+    values, busy = np.asarray(scores, dtype=float), np.asarray(labels, dtype=bool)
+    by_block: dict[Hashable, list[int]] = defaultdict(list)
+    for place, block in enumerate(blocks):
+        by_block[block].append(place)
+    won, pairs = [], []
+    for places in by_block.values():
+        own = busy[places]
+        ups = own.sum(axis=0)
+        won.append((stats.rankdata(values[places], axis=0) * own).sum(axis=0) - ups * (ups + 1) / 2)
+        pairs.append(ups * (len(places) - ups))
+    return np.array(won), np.array(pairs, dtype=float)
 
 
 def holm(ps: Mapping[Hashable, float]) -> dict[Hashable, float]:

@@ -6,12 +6,13 @@ is labelled as part of its web, so that `make down` finds it should this process
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from docker import DockerClient
 from docker.errors import APIError
@@ -27,6 +28,8 @@ from testbed.wire.packets import Wire, parse, wire
 _ONLY = "frame,eth,ethertype,arp,ip,ipv6,ipv6.hopopts,icmp,icmpv6,igmp,tcp,udp,dns,tls,data"
 _KEYS = "/keys"
 """Where the container has each node's keys, if it has them."""
+_SAID = 2000
+"""Bytes of its stderr that are kept."""
 _OPENED = Path(__file__).with_name("opened_agent.py")
 
 
@@ -90,7 +93,9 @@ class Dissector:
             return Wire(trouble="there is no capture")
         only = ["-Y", f'frame.interface_name == "{bridge}"']
         try:
-            self._container.put_archive("/tmp", _packed(file))
+            with tempfile.TemporaryFile() as packed:
+                _pack(file, packed)
+                self._container.put_archive("/tmp", packed)
             return self._dissected("/tmp/capture.pcapng", link_ports, only)
         except APIError as error:
             raise refused(error) from None
@@ -107,9 +112,10 @@ class Dissector:
         task = {"pairs": pairs, "port": LINK_PORT, "text": "what was said", "file": file}
         argv = ["python3", "-I", "-c", _OPENED.read_text(encoding="utf-8"), json.dumps(task)]
         try:
-            status, _, said = self._run(argv)
-            if status:
-                return dict.fromkeys(folders, _last(said) or f"status {status}")
+            made = self._run(argv)
+            _ = list(made)
+            if made.status:
+                return dict.fromkeys(folders, made.last or f"status {made.status}")
             found = self._dissected(file, (LINK_PORT,))
         except APIError as error:
             raise refused(error) from None
@@ -129,34 +135,42 @@ class Dissector:
         argv += ["-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=,"]
         for name in ASKED:
             argv += ["-e", name]
-        status, rows, said = self._run(argv)
-        trouble = f"tshark ended with {status}: {_last(said)}" if status else ""
-        return wire(parse(rows.splitlines()), trouble)
+        rows = self._run(argv)
+        packets = parse(rows)
+        trouble = f"tshark ended with {rows.status}: {rows.last}" if rows.status else ""
+        return wire(packets, trouble)
 
-    def _run(self, argv: Sequence[str]) -> tuple[int, str, str]:
-        """Exit status, stdout and stderr; in pieces, for the SDK joins them one to the other."""
+    def _run(self, argv: Sequence[str]) -> _Run:
         assert self._container is not None
-        api = self.docker.api
-        made = api.exec_create(self._container.id, argv)["Id"]
-        out: list[bytes] = []
-        told: list[bytes] = []
-        for pieces in api.exec_start(made, stream=True, demux=True):
-            for kept, piece in zip((out, told), pieces, strict=True):
-                kept.append(piece or b"")
-        rows, said = (b"".join(kept).decode("utf-8", "replace") for kept in (out, told))
-        return int(api.exec_inspect(made)["ExitCode"]), rows, said
+        return _Run(self.docker, self._container, argv)
 
 
-def _last(said: str) -> str:
-    return (said.strip().split("\n") or [""])[-1]
+class _Run:
+    """A command in the container: its rows as they come, for all together may be gigabytes; when
+    they have ended, its exit status and the last that it said on stderr."""
+
+    def __init__(self, docker: DockerClient, container: Container, argv: Sequence[str]) -> None:
+        self._api = docker.api
+        self._made = self._api.exec_create(container.id, argv)["Id"]
+        self.status, self.last = 0, ""
+
+    def __iter__(self) -> Iterator[str]:
+        begun, said = b"", b""
+        for out, told in self._api.exec_start(self._made, stream=True, demux=True):
+            said = (said + (told or b""))[-_SAID:]
+            *rows, begun = (begun + (out or b"")).split(b"\n")
+            yield from (row.decode("utf-8", "replace") for row in rows)
+        if begun:
+            yield begun.decode("utf-8", "replace")
+        self.status = int(self._api.exec_inspect(self._made)["ExitCode"])
+        self.last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
 
 
-def _packed(file: Path) -> bytes:
+def _pack(file: Path, packed: IO[bytes]) -> None:
     """A tar archive with the capture in it."""
-    packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         entry = tarfile.TarInfo("capture.pcapng")
         entry.size, entry.mode = file.stat().st_size, 0o644
         with file.open("rb") as stream:
             tar.addfile(entry, stream)
-    return packed.getvalue()
+    packed.seek(0)

@@ -92,9 +92,9 @@ class Simulated:
         )
 
     def _cells(self, place: int) -> list[Transfer]:
-        """Ten a second, whatever there is to carry."""
-        ticks = int(self.end * 10)
-        return [Transfer(n / 10 + place / 1000, n / 10 + place / 1000, 16000) for n in range(ticks)]
+        """Ten a second, whatever there is to carry, each link a little late in its own way."""
+        late = [n / 10 + self.rng.uniform(place, 25) / 1000 for n in range(int(self.end * 10))]
+        return [Transfer(at, at, 16000) for at in late]
 
     @property
     def seen(self) -> Observation:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import random
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from testbed.attack import busy, plant, statistics
 
@@ -90,24 +91,46 @@ def test_all_right_is_not_certainty() -> None:
     assert (low, high) == (pytest.approx(0.964, abs=0.001), 1.0)
 
 
+def auc(scores: ArrayLike, labels: ArrayLike, blocks: list[int]) -> Any:
+    won, pairs = statistics.duels(scores, labels, blocks)
+    return won.sum(axis=0) / pairs.sum(axis=0)
+
+
 def test_auc() -> None:
-    assert statistics.auc([1, 2, 3, 4], [False, False, True, True]) == 1.0
-    assert statistics.auc([1, 1, 1, 1], [False, False, True, True]) == 0.5
-    assert math.isnan(statistics.auc([1, 2], [True, True]))
+    one = [0] * 4
+    assert auc([1, 2, 3, 4], [False, False, True, True], one) == 1.0
+    assert auc([1, 1, 1, 1], [False, False, True, True], one) == 0.5
     columns = np.array([[1, 4], [2, 3], [3, 2], [4, 1]])
     labels = np.array([[False, False]] * 2 + [[True, True]] * 2)
-    assert statistics.auc(columns, labels).tolist() == [1.0, 0.0]
+    assert auc(columns, labels, one).tolist() == [1.0, 0.0]
 
 
-def test_a_classifier_of_noise_is_at_chance_and_not_below_it() -> None:
-    """Its folds differ in how many windows are busy: that is no reason to look worse than it is."""
+def test_only_windows_of_one_time_are_told_apart() -> None:
+    """The second time is higher in all and busier: that isn't what a link told."""
+    won, pairs = statistics.duels(
+        [1, 1, 1, 9, 9, 9], [False, False, True, False, True, True], [0, 0, 0, 1, 1, 1]
+    )
+    assert (won.tolist(), pairs.tolist()) == ([1.0, 1.0], [2.0, 2.0])
+
+
+@pytest.mark.parametrize("drift", [0.0, 3.0], ids=["steady", "drifting"])
+@pytest.mark.parametrize("odd", [0.0, 3.0], ids=["alike", "unlike"])
+def test_a_classifier_of_noise_is_at_chance_and_not_below_it(drift: float, odd: float) -> None:
+    """Its folds differ in how many windows are busy, links in their looks, and a link that had mail
+    has the less of what is left: none of it is a reason to look worse than it is."""
     found = []
     generator = np.random.default_rng(1)
     for _ in range(60):
-        blocks = np.repeat(np.arange(15), 20)
-        busy_ = generator.random(300) < generator.beta(0.6, 5.4, size=15)[blocks]
-        scores = busy.scores(generator.normal(size=(300, 14)), busy_, blocks.tolist())
-        found.append(float(statistics.auc(scores, busy_)))
+        blocks, links = (one.ravel() for one in np.mgrid[0:15, 0:20])
+        at = np.argsort(generator.random((20, 15)) * generator.random(15))  # to each link as many
+        busy_ = np.zeros((15, 20), dtype=bool)
+        busy_[at[:, :3].T, np.arange(20)] = True
+        rows = generator.normal(size=(300, 14)) + drift * generator.normal(size=(15, 14))[blocks]
+        x = busy.plain(
+            rows + odd * generator.normal(size=(20, 14))[links], links.tolist(), blocks.tolist()
+        )
+        scores = busy.scores(x, busy_.ravel(), blocks.tolist())
+        found.append(float(auc(scores, busy_.ravel(), blocks.tolist())))
     assert abs(np.mean(found) - 0.5) < 0.03
 
 

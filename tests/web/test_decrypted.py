@@ -54,10 +54,11 @@ def decrypted(web: Web, capture: Path, logs: bytes) -> dict[str, list[Row]]:
     with Dissector(web.docker, web.topology.web, web.images["sniffer"]) as dissector:
         assert dissector._container
         dissector._container.put_archive("/tmp", packed.getvalue())
-        status, said, why = dissector._run(argv)
-    assert status == 0, why
+        said = dissector._run(argv)
+        lines = list(said)
+    assert said.status == 0, said.last
     found: dict[str, list[Row]] = defaultdict(list)
-    for line in said.splitlines():
+    for line in lines:
         row = dict(zip(FIELDS, (v.split(",") for v in line.split("\t")), strict=True))
         found[row["tcp.stream"][0]].append(row)
     return found
