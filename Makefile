@@ -69,8 +69,10 @@ lint: $(STAMP) ## ruff and mypy --strict
 test-unit: $(STAMP) ## the tests that need no Docker
 	@$(RUN) pytest tests/unit
 
-test: lint ## all tests: those without Docker first, then webs, leaks, faults
-	@$(RUN) pytest tests/unit tests/interop tests/web tests/leaks tests/faults tests/bench
+# On a machine without images they are built beside the first tests; who needs one waits for it.
+test: lint ## all tests: two at a time, then those that need the machine to themselves
+	@$(RUN) testbed images >/dev/null 2>&1 & $(RUN) pytest -n 2 --dist loadfile -m "not alone" tests
+	@$(RUN) pytest -m alone tests
 
 pictures: $(STAMP) ## the README's pictures, from the last verdict in out/
 	@$(RUN) testbed pictures

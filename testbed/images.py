@@ -5,6 +5,7 @@ A tag is a hash of everything that goes into the image, so a tag that Docker has
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import tarfile
@@ -113,14 +114,15 @@ class Images:
         webs = (name for name, recipe in RECIPES.items() if not recipe.apart)
         wanted = list(webs if names is None else names)
         try:
-            missing = [name for name in wanted if not self._has(tags[name])]
-            if missing and not self._has(tags["base"]):
-                progress("image base")
-                self._build("base", tags["base"], {"ROOT": self._debian(progress)})
-            for name in missing:
-                if name != "base":
-                    progress(f"image {name}")
-                    self._build(name, tags[name], {"BASE": tags["base"]})
+            with self._alone():
+                missing = [name for name in wanted if not self._has(tags[name])]
+                if missing and not self._has(tags["base"]):
+                    progress("image base")
+                    self._build("base", tags["base"], {"ROOT": self._debian(progress)})
+                for name in missing:
+                    if name != "base":
+                        progress(f"image {name}")
+                        self._build(name, tags[name], {"BASE": tags["base"]})
         except APIError as error:
             raise refused(error) from None
         except RequestException as error:
@@ -162,6 +164,14 @@ class Images:
         for target, source in recipe.copies.items():
             found |= dict(_files(target, self.root / source))
         return found
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else builds this checkout's images meanwhile: whoever comes then finds them."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with (self.cache / "images.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     # -- Docker --------------------------------------------------------------------------------
 

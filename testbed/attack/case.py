@@ -18,6 +18,7 @@ from testbed.attack.plant import on_lines, visible
 from testbed.attack.score import Asked, Chain, Crossing, Score, Sets
 from testbed.attack.truth import Handed, Truth, truth
 from testbed.topology import Topology
+from testbed.wire.capture import CaptureFile
 from testbed.wire.packets import Wire
 
 STRICT = ALPHA / (len(ATTACKS) * 2 * len(STAGES))
@@ -34,23 +35,28 @@ Question = tuple[int, Hashable]
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What one web gave: the wire, the logs of its mail hosts, and when what was sent."""
+class Tape:
+    """What one web gave: the logs of its mail hosts, and when what was sent. Its wire is in a file
+    still, which may be dissected when the web is gone."""
 
     topology: Topology
     rate: float
     load: Load
-    wire: Wire
+    captured: CaptureFile
     spans: tuple[tuple[float, float], ...]
     """Of the main load, then of each round: seconds since 1970."""
     logs: Mapping[str, Sequence[str]]
     """The lines of each host's log, by its name; none where there is no host."""
     arrived: int
     """Mails of the main load that were delivered."""
-    trouble: str = ""
-    """Why the capture can't be trusted, if it can't."""
-    handed: tuple[Handed, ...] = ()
+    handed: tuple[Handed, ...]
     """When users with proxies handed their mails in."""
+    seconds: float
+    """From the first mail's sealing to the end of the capture."""
+
+    def trouble(self, wire: Wire) -> str:
+        """Why what was captured can't be trusted, if it can't."""
+        return self.captured.why or wire.trouble
 
 
 @dataclass(frozen=True)
@@ -78,15 +84,15 @@ class Case:
         return self.pool != "off"
 
 
-def attacked(got: Recorded, seed: int, seconds: float) -> Case:
+def attacked(tape: Tape, wire: Wire, seed: int) -> Case:
     """Let every attack try. Where the capture can't be trusted, nothing is asked."""
-    topology = got.topology
+    topology, trouble = tape.topology, tape.trouble(wire)
     stage, pooled = stage_of(topology), topology.pool != "off"
     scores: dict[str, Score | None] = {}
     paths: dict[str, tuple[Crossing, ...]] = {}
     chains: tuple[Chain, ...] = ()
-    if not got.trouble:
-        seen = views(got)
+    if not trouble:
+        seen = views(tape, wire)
         for attack in ATTACKS:
             wanted = expected(attack.id, stage, pool=pooled)
             if wanted is not Expected.NOTHING:
@@ -94,10 +100,10 @@ def attacked(got: Recorded, seed: int, seconds: float) -> Case:
                 scores[attack.id] = scored(attack, seen[_view(attack)], wanted, rng)
         chains = written(*seen["D"][0], random.Random(seed))
         paths = {name: drawn(BY_ID[name], *seen["W"][0], random.Random(seed)) for name in DRAWN}
-    sent = len(got.load.main)
+    sent = len(tape.load.main)
     return Case(
-        stage, topology.pool, seed, got.rate, sent, got.arrived, seconds, scores, paths,
-        got.trouble, chains,
+        stage, topology.pool, seed, tape.rate, sent, tape.arrived, tape.seconds, scores, paths,
+        trouble, chains,
     )  # fmt: skip
 
 
@@ -135,18 +141,18 @@ def drawn(
     )
 
 
-def views(got: Recorded) -> dict[str, list[View]]:
+def views(tape: Tape, wire: Wire) -> dict[str, list[View]]:
     """What each attacker saw: W the main load, S and A each round, D the logs, N from inside."""
-    seen = observe(got.wire, got.topology, *got.spans[0])
-    told = replace(truth(seen, got.load.main), handed=got.handed)
+    seen = observe(wire, tape.topology, *tape.spans[0])
+    told = replace(truth(seen, tape.load.main), handed=tape.handed)
     tags = {n: letter.tag for n, letter in told.entries.items() if letter.tag}
     ours = seen.hops[:COLLUDING]
     inside = {n: told.next(n) for n, entry in enumerate(seen.entries)
               if n in told.entries and entry.hop in ours}  # fmt: skip
-    written = read(got.logs, got.topology, *got.spans[0])
+    written = read(tape.logs, tape.topology, *tape.spans[0])
     rounds: list[View] = []
-    for span, letters in zip(got.spans[1:], got.load.rounds, strict=True):
-        alone = observe(got.wire, got.topology, *span)
+    for span, letters in zip(tape.spans[1:], tape.load.rounds, strict=True):
+        alone = observe(wire, tape.topology, *span)
         known = truth(alone, letters)
         own = {n: known.next(n) for n in known.of_kind("own")}
         rounds.append((replace(alone, own=own), known))
@@ -154,7 +160,7 @@ def views(got: Recorded) -> dict[str, list[View]]:
         "W": [(seen, told)],
         "A": [(replace(seen, tags=tags), told)],
         "N": [(replace(seen, inside=inside), told)],
-        "D": [(written, truth(written, got.load.main))],
+        "D": [(written, truth(written, tape.load.main))],
         "S": rounds,
     }
 

@@ -12,12 +12,13 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from testbed.attack import statistics
-from testbed.attack.case import Recorded, scored, views
+from testbed.attack.case import Tape, scored, views
 from testbed.attack.catalogue import ATTACKS
 from testbed.attack.expected import ALPHA, Expected, expected
 from testbed.attack.load import Size
 from testbed.attack.score import Score
 from testbed.topology import Link
+from testbed.wire.packets import Wire
 
 SENT = Size(forward=60, reply=0, sealed=0, tagged=0, rounds=0, rate=2.0)
 """1,200 mails in a web of five: so many show one twentieth given away, chance 1/4, at 90 %."""
@@ -93,18 +94,19 @@ class Search:
         return self.score is not None and self.p < ALPHA and self.score.low > self.plant.beyond
 
 
-def tried(plant: Physical, got: Recorded, seed: int, seconds: float) -> Tried:
+def tried(plant: Physical, tape: Tape, wire: Wire, seed: int) -> Tried:
     """Let the attacks try; where the capture can't be trusted, nothing is asked."""
+    trouble = tape.trouble(wire)
     scores: dict[str, Score | None] = {}
-    if not got.trouble:
-        seen = views(got)["W"]
+    if not trouble:
+        seen = views(tape, wire)["W"]
         for attack in ASKED:
             rng = random.Random(f"{seed} {plant.name} {attack.id}")
             scores[attack.id] = scored(attack, seen, Expected.OPEN, rng)
-    topology = got.topology
+    topology = tape.topology
     return Tried(
-        plant.name, str(topology.link), topology.pool, seed, len(got.load.main), got.arrived,
-        seconds, scores, got.trouble,
+        plant.name, str(topology.link), topology.pool, seed, len(tape.load.main), tape.arrived,
+        tape.seconds, scores, trouble,
     )  # fmt: skip
 
 

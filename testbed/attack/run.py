@@ -21,12 +21,12 @@ from pathlib import Path
 from docker import DockerClient
 from pydantic import TypeAdapter, ValidationError
 
-from testbed.attack.case import Case, Recorded, attacked, stage_of
+from testbed.attack.case import Case, Tape, attacked, stage_of
 from testbed.attack.load import Size
 from testbed.attack.physical import SENT, Physical, Tried, tried
 from testbed.attack.record import Matrix
 from testbed.attack.stress import stressed
-from testbed.attack.tape import Tape, taped
+from testbed.attack.tape import taped
 from testbed.errors import DockerError
 from testbed.images import Images
 from testbed.machine import commit, machine, versions
@@ -34,6 +34,7 @@ from testbed.report.progress import Phase, Progress
 from testbed.topology import MAX_PROXIED, Link, Topology
 from testbed.web import Web
 from testbed.wire.dissect import Dissector
+from testbed.wire.packets import Wire
 
 OFF, ON = "off", "exponential:2.0"
 """The two pools: with the second and a mail a second the effective set is about 2e."""
@@ -128,11 +129,11 @@ class Job:
         """Where what it gave is kept."""
         return f"{self.name}.json"
 
-    def judged(self, got: Recorded, seed: int, seconds: float) -> Case | Tried:
+    def judged(self, tape: Tape, wire: Wire, seed: int) -> Case | Tried:
         """Let the attacks try."""
         if self.plant:
-            return tried(self.plant, got, seed, seconds)
-        return attacked(got, seed, seconds)
+            return tried(self.plant, tape, wire, seed)
+        return attacked(tape, wire, seed)
 
     @property
     def made_of(self) -> str:
@@ -251,7 +252,7 @@ def _judged(lab: Lab, sniffer: str, job: Job, tape: Tape, seed: int) -> Case | T
             wire = dissector.read(tape.captured.path, bridge=tape.topology.bridge)
     finally:
         tape.captured.path.unlink(missing_ok=True)
-    found = job.judged(tape.recorded(wire), seed, tape.seconds)
+    found = job.judged(tape, wire, seed)
     job.keep(lab.kept, found)
     return found
 

@@ -1,54 +1,25 @@
-"""A web's mail and what was recorded of it, from the sealing of the mail to the end of the capture.
-
-The wire is still in a file then: it may be dissected when the web is gone.
-"""
+"""Sends a web its mail and records it, from the sealing of the mail to the end of the capture."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from testbed.attack import load, users
-from testbed.attack.case import Recorded
-from testbed.attack.load import Load, Posted, Size
+from testbed.attack.case import Tape
+from testbed.attack.load import Posted, Size
 from testbed.attack.truth import Handed
 from testbed.mailbox import POLL, Mailboxes
 from testbed.report.progress import Phase
-from testbed.topology import Topology
 from testbed.web import Web
-from testbed.wire.capture import Capture, CaptureFile
-from testbed.wire.packets import Wire
+from testbed.wire.capture import Capture
 from testbed.witness import hops
 
 ARRIVE_WITHIN = 90.0
 """Seconds that mail has to arrive, after the last was taken."""
-
-
-@dataclass(frozen=True)
-class Tape:
-    """What a web gave, its wire still in a file."""
-
-    topology: Topology
-    rate: float
-    load: Load
-    captured: CaptureFile
-    spans: tuple[tuple[float, float], ...]
-    logs: Mapping[str, Sequence[str]]
-    arrived: int
-    handed: tuple[Handed, ...]
-    seconds: float
-    """From the first mail's sealing to the end of the capture."""
-
-    def recorded(self, wire: Wire) -> Recorded:
-        """With its wire, dissected."""
-        return Recorded(
-            self.topology, self.rate, self.load, wire, self.spans, self.logs, self.arrived,
-            self.captured.why or wire.trouble, self.handed,
-        )  # fmt: skip
 
 
 def taped(web: Web, folder: Path, size: Size, rng: random.Random, phase: Phase) -> Tape:

@@ -40,8 +40,8 @@ class Load:
 
 
 LOADS = (
-    Load(Link.CELLS, 5, "exponential:1.0", 1),
     Load(Link.TLS, 3, "off", 3),
+    Load(Link.CELLS, 5, "exponential:1.0", 1),
     Load(Link.CELLS, 4, "exponential:2.0", 1),
     Load(Link.TLS, 7, "exponential:1.5", 3),
 )

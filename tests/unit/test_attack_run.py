@@ -12,10 +12,9 @@ import pytest
 from docker import DockerClient
 
 from testbed.attack import run
-from testbed.attack.case import Case
+from testbed.attack.case import Case, Tape
 from testbed.attack.load import Load
 from testbed.attack.physical import PHYSICAL
-from testbed.attack.tape import Tape
 from testbed.errors import DockerError
 from testbed.report.progress import Progress
 from testbed.topology import Link

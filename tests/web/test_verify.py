@@ -19,7 +19,7 @@ from testbed.verify import verify_web
 from testbed.web import Web
 from webs import WebMaker
 
-pytestmark = pytest.mark.web
+pytestmark = [pytest.mark.web, pytest.mark.alone]
 
 TIMED = "delays"
 """What is measured in hundredths of seconds: on a machine that does other work it is left open."""

@@ -21,7 +21,7 @@ from testbed.verify import verify_web
 from testbed.web import Web
 from webs import WebMaker
 
-pytestmark = pytest.mark.web
+pytestmark = [pytest.mark.web, pytest.mark.alone]
 
 WITHIN = 30.0
 
