@@ -11,6 +11,7 @@
 #   PAIRS=n (5: what make bench measures of each, in nine minutes)
 #   PLANTS=1 (make matrix: half an hour more, plants in the nodes for the attacks to find)
 #   STRESS=1 (make matrix: beside processes that only compute, two a core)
+#   KEEP=1 (make matrix: the captures stay in out/, and what is true of them; the same SEED lets attacks try on them again)
 #   FULL=1 (make matrix: hours, with ten times the mail and more, and the plants unless PLANTS=0; kept in docs/results)
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 RUN    := $(VENV)/bin/python -m
 
-export LEAKS WEB LINK CELLS HOSTED WITNESS NODES POOL PORTS SEED COMPOSE PAIRS CLEAN PLANTS STRESS FULL
+export LEAKS WEB LINK CELLS HOSTED WITNESS NODES POOL PORTS SEED COMPOSE PAIRS CLEAN PLANTS STRESS FULL KEEP
 
 .DEFAULT_GOAL := help
 .PHONY: help setup images up down status verify leaks bench matrix test test-unit lint pictures clean

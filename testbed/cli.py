@@ -298,8 +298,8 @@ def matrix(
 
     LINK and POOL choose one of them; STRESS=1 keeps the machine busy meanwhile; PLANTS=1 tries the
     attacks on plants in nodes, too; FULL=1 does so (unless PLANTS=0), sends ten times the mail and
-    more, and keeps the results in docs/results. Exit status 0: all is as expected, 1: something
-    isn't, 2: something is inconclusive.
+    more, and keeps the results in docs/results; KEEP=1 keeps the captures. Exit status 0: all is as
+    expected, 1: something isn't, 2: something is inconclusive.
     """
     from testbed.attack import run
     from testbed.attack.physical import PHYSICAL
@@ -324,7 +324,8 @@ def matrix(
     kept = out / f"matrix-{seed}-{asked.nodes}{kinds}"
     print(f"seed {seed}: if it is interrupted, SEED={seed} goes on where it was", file=sys.stderr)
     with Progress() as progress:
-        found = run.matrix(run.Lab(docker, CACHE, name, kept), plan, seed, progress)
+        lab = run.Lab(docker, CACHE, name, kept, tapes=bool(_number("KEEP", 0)))
+        found = run.matrix(lab, plan, seed, progress)
     files.write_matrix(found, out)
     if full:
         files.keep_matrix(found, compose.ROOT / "docs" / "results", kept.name)

@@ -109,9 +109,9 @@ class Line(asyncio.Protocol):
         if self.free:
             self.transport.write(cell)
 
-    def pause(self, full: bool) -> None:
-        """Don't read for a while, or read again."""
-        (self.transport.pause_reading if full else self.transport.resume_reading)()
+    def listen(self, yes: bool) -> None:
+        """Read what comes, or let it lie in the kernel for a while."""
+        (self._plain.resume_reading if yes else self._plain.pause_reading)()
 
     def abort(self) -> None:
         """Hang up, without a last record."""

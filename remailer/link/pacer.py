@@ -3,9 +3,9 @@
 Ticks are absolute: start + k * period, for all links. What lies ready is sent; if nothing does, a
 cover cell that was made before is. A tick that was missed is left out, never made up for; a link
 whose last cell hasn't left the machine is left out as well. The pacer holds the TLS connections
-and hands whatever cell comes in to the node, unread, at its next tick: so all that it does is the
-same whether there is mail or not, and both processes wake seldom. Like a peeling worker it is
-silent, and ends when the node does.
+and takes what came in from them once a tick, and hands it to the node unread: so all that it does
+is the same whether there is mail or not, and both processes wake seldom. Like a peeling worker it
+is silent, and ends when the node does.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class Pacer:
         self._ways = [_Way() for _ in task.parties]
         self._count = 0
         self._ticks = 0
+        self._crowded = False
 
     async def run(self) -> None:
         """Be the pacer until the node is gone."""
@@ -127,6 +128,7 @@ class Pacer:
         loop = asyncio.get_running_loop()
         try:
             self._send()
+            self._listen()
             self._cut_dead(loop.time() - DEAD_SECONDS)
             self._ticks += 1
             if self._ticks % TIDY_TICKS == 0:
@@ -147,6 +149,21 @@ class Pacer:
                 sent.extend([place] * ready)
         for place in sent:
             self._hatch.put(Event.SENT, place, self._ways[place].connection)
+
+    def _listen(self) -> None:
+        """Take what came since the last tick, of all links together: each waking by itself costs as
+        much as a cell. While the node doesn't keep up peers have to wait, too."""
+        loop = asyncio.get_running_loop()
+        for way in self._ways:
+            if way.line and not self._crowded:
+                way.line.listen(True)
+        # After the next look at what is ready, and the reading that it leads to.
+        loop.call_soon(loop.call_soon, self._taken)
+
+    def _taken(self) -> None:
+        for way in self._ways:
+            if way.line:
+                way.line.listen(False)
         self._hatch.put(Event.TICK)
         self._hatch.say()
 
@@ -196,6 +213,7 @@ class Pacer:
             way.others.remove(line)
         self._count += 1
         way.line, way.connection = line, self._count
+        line.listen(False)
         way.ready.clear()
         self._hatch.put(Event.UP, line.place, way.connection)
 
@@ -220,10 +238,8 @@ class Pacer:
                 way.line.abort()
 
     def _full(self, full: bool) -> None:
-        """The node doesn't keep up: let peers wait, too."""
-        for way in self._ways:
-            if way.line:
-                way.line.pause(full)
+        """The node doesn't keep up, or does again."""
+        self._crowded = full
 
 
 def work(task: Task, hatch: socket.socket, ports: Sequence[socket.socket]) -> None:

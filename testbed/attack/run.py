@@ -21,12 +21,12 @@ from pathlib import Path
 from docker import DockerClient
 from pydantic import TypeAdapter, ValidationError
 
+from testbed.attack import tape
 from testbed.attack.case import Case, Tape, attacked, stage_of
 from testbed.attack.load import Size
 from testbed.attack.physical import SENT, Physical, Tried, tried
 from testbed.attack.record import Matrix
 from testbed.attack.stress import stressed
-from testbed.attack.tape import taped
 from testbed.errors import DockerError
 from testbed.images import Images
 from testbed.machine import commit, machine, versions
@@ -88,6 +88,8 @@ class Lab:
     cache: Path
     name: str
     kept: Path
+    tapes: bool = False
+    """Captures are kept as well, and what is true of them, for attacks that are still to come."""
 
 
 def matrix(lab: Lab, plan: Plan, seed: int, progress: Progress) -> Matrix:
@@ -136,9 +138,18 @@ class Job:
         return attacked(tape, wire, seed)
 
     @property
+    def sent(self) -> str:
+        """What a capture depends on beside seed and kind of run: the web and its mail."""
+        return f"{self.topology.pool} {self.topology.nodes} {self.size}"
+
+    @property
     def made_of(self) -> str:
-        """What a result depends on beside seed and kind of run: the web, the mail, the attacks."""
-        return f"{self.topology.pool} {self.topology.nodes} {self.size} {_sources()}"
+        """What a result depends on: the attacks, too."""
+        return f"{self.sent} {_sources()}"
+
+    def wire(self, folder: Path) -> Path:
+        """Where the capture is, and what is kept with it."""
+        return folder / "wire" / self.name
 
     def known(self, folder: Path) -> Case | Tried | None:
         """What an earlier run with the same seed has measured in the same way."""
@@ -213,6 +224,7 @@ def _measured(
     given: list[Future[Case | Tried]] = []
     stays: list[DockerError] = []
     lab.kept.mkdir(parents=True, exist_ok=True)
+    tapes = {job.name: tape.kept(job.wire(lab.kept), job.sent) for job in jobs}
     with ThreadPoolExecutor(1) as judge:
         for place, (job, one) in enumerate(zip(jobs, known, strict=True)):
             if one is not None:
@@ -221,9 +233,11 @@ def _measured(
             began = time.monotonic()
             left = _left(took, known[place:].count(None))
             with progress.phase(f"{job.title} ({place + 1} of {len(jobs)}{left})") as phase:
-                tape, trouble = _through_web(lab, job, images, seed, phase)
-                stays += [trouble] if trouble else []
-                work = partial(_judged, lab, images["sniffer"], job, tape, seed)
+                own = tapes[job.name]
+                if own is None:
+                    own, trouble = _through_web(lab, job, images, seed, phase)
+                    stays += [trouble] if trouble else []
+                work = partial(_judged, lab, images["sniffer"], job, own, seed)
                 if beside:
                     given.append(judge.submit(work))
                 else:
@@ -245,14 +259,15 @@ def _done(one: Case | Tried) -> Future[Case | Tried]:
     return made
 
 
-def _judged(lab: Lab, sniffer: str, job: Job, tape: Tape, seed: int) -> Case | Tried:
+def _judged(lab: Lab, sniffer: str, job: Job, own: Tape, seed: int) -> Case | Tried:
     """Dissect a web's wire and let the attacks try; what comes of it is kept at once."""
     try:
-        with Dissector(lab.docker, tape.topology.web, sniffer) as dissector:
-            wire = dissector.read(tape.captured.path, bridge=tape.topology.bridge)
+        with Dissector(lab.docker, own.topology.web, sniffer) as dissector:
+            wire = dissector.read(own.captured.path, bridge=own.topology.bridge)
     finally:
-        tape.captured.path.unlink(missing_ok=True)
-    found = job.judged(tape, wire, seed)
+        if tape.kept(job.wire(lab.kept), job.sent) is None:
+            own.captured.path.unlink(missing_ok=True)
+    found = job.judged(own, wire, seed)
     job.keep(lab.kept, found)
     return found
 
@@ -278,7 +293,9 @@ def _through_web(
     try:
         phase.note("up")
         web.up(images, lambda _: nullcontext())
-        tape = taped(web, lab.kept / "wire" / job.name, job.size, rng, phase)
+        own = tape.taped(web, job.wire(lab.kept), job.size, rng, phase)
+        if lab.tapes:
+            tape.keep(own, job.wire(lab.kept), job.sent)
     except BaseException:
         web.down()
         raise
@@ -286,5 +303,5 @@ def _through_web(
     try:
         web.down()
     except DockerError as error:
-        return tape, error
-    return tape, None
+        return own, error
+    return own, None

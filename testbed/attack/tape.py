@@ -1,4 +1,8 @@
-"""Sends a web its mail and records it, from the sealing of the mail to the end of the capture."""
+"""Sends a web its mail and records it, from the sealing of the mail to the end of the capture.
+
+A tape may be kept beside its capture: so attacks that are written later can try on it, and so can
+programs that aren't ours (docs/attacks.md).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,10 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from testbed.attack import load, users
 from testbed.attack.case import Tape
@@ -20,6 +27,36 @@ from testbed.witness import hops
 
 ARRIVE_WITHIN = 90.0
 """Seconds that mail has to arrive, after the last was taken."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A tape as it is kept."""
+
+    sent: str
+    """Which web, and what mail."""
+    tape: Tape
+
+
+_KEPT = TypeAdapter(Kept)
+_FILE = "tape.json"
+
+
+def keep(tape: Tape, folder: Path, sent: str) -> None:
+    """Write a tape down beside its capture."""
+    (folder / _FILE).write_bytes(_KEPT.dump_json(Kept(sent, tape), indent=1))
+
+
+def kept(folder: Path, sent: str) -> Tape | None:
+    """The tape in a folder, if it is of this web and mail, and its capture is there."""
+    try:
+        found = _KEPT.validate_json((folder / _FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    path = folder / found.tape.captured.path.name  # the folder may have moved since
+    if found.sent != sent or not path.exists():
+        return None
+    return replace(found.tape, captured=replace(found.tape.captured, path=path))
 
 
 def taped(web: Web, folder: Path, size: Size, rng: random.Random, phase: Phase) -> Tape:

@@ -12,8 +12,9 @@ import pytest
 from docker import DockerClient
 
 from testbed.attack import run
+from testbed.attack import tape as kept
 from testbed.attack.case import Case, Tape
-from testbed.attack.load import Load
+from testbed.attack.load import Load, Posted
 from testbed.attack.physical import PHYSICAL
 from testbed.errors import DockerError
 from testbed.report.progress import Progress
@@ -121,20 +122,23 @@ def test_what_was_measured_in_another_way_is_not_known(lab: Lab) -> None:
     assert job.known(lab.lab.kept) == case(job)
 
 
+class Dissector:
+    """No Docker: only whether there is a capture."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def __enter__(self) -> Dissector:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def read(self, file: Path, bridge: str) -> Wire:
+        return Wire(trouble="not read" if file.exists() else "there is no capture")
+
+
 def test_a_web_whose_sniffer_stopped_is_a_case_without_scores(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    class Dissector:
-        def __init__(self, *_: Any) -> None: ...
-
-        def __enter__(self) -> Dissector:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def read(self, file: Path, bridge: str) -> Wire:
-            return Wire(trouble="" if file.exists() else "there is no capture")
-
     monkeypatch.setattr(run, "Dissector", Dissector)
     lab = run.Lab(DockerClient.__new__(DockerClient), tmp_path, "web", tmp_path)
     captured = replace(GONE, path=tmp_path / "wire" / "web.pcapng")
@@ -142,6 +146,60 @@ def test_a_web_whose_sniffer_stopped_is_a_case_without_scores(
     assert isinstance(found, Case)
     assert (found.trouble, found.scores) == ("the sniffer was not running", {})
     assert JOBS[0].known(tmp_path) == found
+
+
+def recorded(job: run.Job, folder: Path) -> Tape:
+    """A tape with a mail on it, and its capture."""
+    path = job.wire(folder) / "web.pcapng"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"packets")
+    mail = Posted("forward", ("alpha", "bravo"), "a@x", "b@y", 0.5, "c@z", b"a mail\r\n", "mark")
+    captured = CaptureFile(path, {"br": 3}, {"br": 0}, complete=True)
+    return replace(tape(job, captured), load=Load((mail,), ((mail,),)), logs={"sender": ["a line"]})
+
+
+def test_a_tape_that_is_kept_is_the_same_wherever_its_folder_goes(tmp_path: Path) -> None:
+    job, other = JOBS[:2]
+    own = recorded(job, tmp_path / "here")
+    kept.keep(own, job.wire(tmp_path / "here"), job.sent)
+    (tmp_path / "here").rename(tmp_path / "there")
+    folder = job.wire(tmp_path / "there")
+    captured = replace(own.captured, path=folder / "web.pcapng")
+    assert kept.kept(folder, job.sent) == replace(own, captured=captured)
+    assert kept.kept(folder, other.sent) is None, "it is of another web"
+    (folder / "web.pcapng").unlink()
+    assert kept.kept(folder, job.sent) is None, "the capture is gone"
+
+
+def test_attacks_try_again_on_what_is_kept_without_a_web(lab: Lab) -> None:
+    job = JOBS[0]
+    kept.keep(recorded(job, lab.lab.kept), job.wire(lab.lab.kept), job.sent)
+    lab.measured(beside=False)
+    assert f"mail {job.name}" not in lab.events
+    assert f"attacks {job.name}" in lab.events
+
+
+@pytest.mark.parametrize("tapes", [False, True])
+def test_a_capture_is_gone_when_the_attacks_have_tried_unless_it_is_kept(
+    tapes: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Web:
+        def __init__(self, *_: Any) -> None: ...
+
+        def up(self, images: Any, phase: Any) -> None: ...
+
+        def down(self) -> None: ...
+
+    job = JOBS[1]
+    monkeypatch.setattr(run, "Web", Web)
+    monkeypatch.setattr(run, "Dissector", Dissector)
+    monkeypatch.setattr(kept, "taped", lambda *_: recorded(job, tmp_path))
+    lab = run.Lab(DockerClient.__new__(DockerClient), tmp_path, "web", tmp_path, tapes=tapes)
+    with Progress().phase("one") as phase:
+        own, _ = run._through_web(lab, job, {}, 1, phase)
+    run._judged(lab, "sniffer", job, own, 1)
+    assert own.captured.path.exists() == tapes
+    assert (kept.kept(job.wire(tmp_path), job.sent) is not None) == tapes
 
 
 def test_no_two_webs_of_a_matrix_have_one_name() -> None:
@@ -170,7 +228,7 @@ def test_what_was_brought_up_is_taken_down_and_a_network_that_stays_costs_no_tap
                 raise DockerError("a network stays")
 
     monkeypatch.setattr(run, "Web", Web)
-    monkeypatch.setattr(run, "taped", lambda *_: tape(JOBS[1]))
+    monkeypatch.setattr(kept, "taped", lambda *_: tape(JOBS[1]))
     lab = run.Lab(DockerClient.__new__(DockerClient), tmp_path, "web", tmp_path)
     with Progress().phase("one") as phase:
         if broken == "up":

@@ -48,7 +48,10 @@ class Side:
         assert entry
         task = Task(entry, *write_pair(folder, name, keys), (*known.remailers, *guests), PERIOD)
         port = socket.create_server(("127.0.0.1", entry.link_port))
-        self.running = asyncio.create_task(Pacer(task, theirs, [port]).run())
+        self.pacer = Pacer(task, theirs, [port])
+        self.running = asyncio.create_task(self.pacer.run())
+        self.reads: set[bool] = set()
+        """Whether its links were being read when it had told of a tick."""
         self.told: list[tuple[Event, int, bytes]] = []
         self.changed = asyncio.Event()
         self.hatch = Hatch(self._told, lambda: None)
@@ -61,6 +64,9 @@ class Side:
 
     def _told(self, event: Event, place: int, connection: int, cell: bytes) -> None:
         self.told.append((event, connection, cell))
+        if event is Event.TICK:
+            lines = [way.line for way in self.pacer._ways if way.line]
+            self.reads |= {line._plain.is_reading() for line in lines}
         self.changed.set()
 
     def put(self, event: Event, place: int, connection: int, cell: bytes = b"") -> None:
@@ -138,6 +144,13 @@ async def test_the_node_is_told_of_everything_at_a_tick(
     await bravo.until(Event.TICK, 8)
     assert bravo.told[0][0] is Event.READY
     assert bravo.told[-1][0] is Event.TICK  # what is told is read at once, up to there
+
+
+async def test_between_two_ticks_no_link_is_read(sides: tuple[Side, Side, Directory]) -> None:
+    """So that a cell that comes wakes nobody."""
+    for side in sides[:2]:
+        await side.until(Event.HEARD, 5)
+        assert side.reads == {False}
 
 
 async def test_what_was_meant_for_an_earlier_connection_is_not_sent(

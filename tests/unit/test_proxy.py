@@ -223,6 +223,7 @@ async def count(web: Proxied, seconds: float) -> tuple[int, int]:
     return tuple(web.relay.counts[way] - before[way] for way in ("out", "in"))  # type: ignore[return-value]
 
 
+@pytest.mark.alone
 async def test_the_users_line_does_not_show_when_he_writes(web: Proxied) -> None:
     for name in NAMES:
         await web.run(name)
