@@ -129,7 +129,6 @@ class Pacer:
         try:
             self._send()
             self._listen()
-            self._cut_dead(loop.time() - DEAD_SECONDS)
             self._ticks += 1
             if self._ticks % TIDY_TICKS == 0:
                 gc.collect()
@@ -164,6 +163,7 @@ class Pacer:
         for way in self._ways:
             if way.line:
                 way.line.listen(False)
+        self._cut_dead(asyncio.get_running_loop().time() - DEAD_SECONDS)
         self._hatch.put(Event.TICK)
         self._hatch.say()
 

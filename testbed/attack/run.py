@@ -29,6 +29,7 @@ from testbed.attack.record import Matrix
 from testbed.attack.stress import stressed
 from testbed.errors import DockerError
 from testbed.images import Images
+from testbed.leaks.plant import source
 from testbed.machine import commit, machine, versions
 from testbed.report.progress import Phase, Progress
 from testbed.topology import MAX_PROXIED, Link, Topology
@@ -97,7 +98,7 @@ def matrix(lab: Lab, plan: Plan, seed: int, progress: Progress) -> Matrix:
     started, began = datetime.now(UTC), time.monotonic()
     with progress.phase("images") as phase:
         images = Images(lab.docker, lab.cache).ensure(progress=phase.note)
-    jobs = _jobs(lab.name, plan)
+    jobs = [replace(job, images=" ".join(images.values())) for job in _jobs(lab.name, plan)]
     beside = len(jobs) > 1 and not plan.full
     others = "the attacks on the web before" if beside else "nothing of ours"
     with stressed() if plan.stress else nullcontext(others) as busy:
@@ -118,13 +119,15 @@ class Job:
     topology: Topology
     size: Size
     plant: Physical | None = None
+    images: str = ""
+    """Of what the web is made."""
 
     @property
     def name(self) -> str:
         """As files are called that belong to it."""
         if self.plant:
             return f"plant-{self.plant.name}"
-        return f"{stage_of(self.topology)}-{self.topology.pool.partition(':')[0]}"
+        return f"{stage_of(self.topology)}-{self.topology.pool.replace(':', '-')}"
 
     @property
     def file(self) -> str:
@@ -140,7 +143,12 @@ class Job:
     @property
     def sent(self) -> str:
         """What a capture depends on beside seed and kind of run: the web and its mail."""
-        return f"{self.topology.pool} {self.topology.nodes} {self.size}"
+        own = self.topology
+        return f"{own.pool} {own.nodes} {own.cells} {self.size} {self.images} {self._planted}"
+
+    @property
+    def _planted(self) -> str:
+        return _digest([source(self.plant.name)]) if self.plant else ""
 
     @property
     def made_of(self) -> str:
@@ -178,7 +186,10 @@ _KEPT = TypeAdapter(Kept)
 @lru_cache(maxsize=1)
 def _sources() -> str:
     """A digest of the attacks and of all that they stand on."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    return _digest(sorted(Path(__file__).parent.glob("*.py")))
+
+
+def _digest(files: Sequence[Path]) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
@@ -219,12 +230,11 @@ def _measured(
     beside: bool,
 ) -> list[Case | Tried]:
     """What each web gave; `beside`: the attacks try on one while mail goes through the next."""
-    known = [job.known(lab.kept) for job in jobs]
+    known = [_known(lab, job) for job in jobs]
     took: list[float] = []
     given: list[Future[Case | Tried]] = []
     stays: list[DockerError] = []
     lab.kept.mkdir(parents=True, exist_ok=True)
-    tapes = {job.name: tape.kept(job.wire(lab.kept), job.sent) for job in jobs}
     with ThreadPoolExecutor(1) as judge:
         for place, (job, one) in enumerate(zip(jobs, known, strict=True)):
             if one is not None:
@@ -233,11 +243,12 @@ def _measured(
             began = time.monotonic()
             left = _left(took, known[place:].count(None))
             with progress.phase(f"{job.title} ({place + 1} of {len(jobs)}{left})") as phase:
-                own = tapes[job.name]
+                own = tape.kept(job.wire(lab.kept), job.sent)
+                stay = lab.tapes or own is not None
                 if own is None:
                     own, trouble = _through_web(lab, job, images, seed, phase)
                     stays += [trouble] if trouble else []
-                work = partial(_judged, lab, images["sniffer"], job, own, seed)
+                work = partial(_judged, lab, images["sniffer"], job, own, seed, stay=stay)
                 if beside:
                     given.append(judge.submit(work))
                 else:
@@ -253,19 +264,31 @@ def _measured(
     return found
 
 
+def _known(lab: Lab, job: Job) -> Case | Tried | None:
+    """What an earlier run has measured; where tapes are wanted, only if its tape is there."""
+    if lab.tapes and tape.kept(job.wire(lab.kept), job.sent) is None:
+        return None
+    return job.known(lab.kept)
+
+
 def _done(one: Case | Tried) -> Future[Case | Tried]:
     made: Future[Case | Tried] = Future()
     made.set_result(one)
     return made
 
 
-def _judged(lab: Lab, sniffer: str, job: Job, own: Tape, seed: int) -> Case | Tried:
-    """Dissect a web's wire and let the attacks try; what comes of it is kept at once."""
+def _judged(
+    lab: Lab, sniffer: str, job: Job, own: Tape, seed: int, *, stay: bool = False
+) -> Case | Tried:
+    """Dissect a web's wire and let the attacks try; what comes of it is kept at once.
+
+    `stay`: the capture isn't removed.
+    """
     try:
-        with Dissector(lab.docker, own.topology.web, sniffer) as dissector:
+        with Dissector(lab.docker, job.topology.web, sniffer) as dissector:
             wire = dissector.read(own.captured.path, bridge=own.topology.bridge)
     finally:
-        if tape.kept(job.wire(lab.kept), job.sent) is None:
+        if not stay:
             own.captured.path.unlink(missing_ok=True)
     found = job.judged(own, wire, seed)
     job.keep(lab.kept, found)
@@ -294,7 +317,7 @@ def _through_web(
         phase.note("up")
         web.up(images, lambda _: nullcontext())
         own = tape.taped(web, job.wire(lab.kept), job.size, rng, phase)
-        if lab.tapes:
+        if lab.tapes and not own.captured.why:  # else the next run has to try once more
             tape.keep(own, job.wire(lab.kept), job.sent)
     except BaseException:
         web.down()

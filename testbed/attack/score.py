@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import sqrt
 from statistics import median
 from typing import Any
 
@@ -136,63 +137,69 @@ class Windows:
     labels: list[bool] = field(default_factory=list)
     """Busy or not."""
     links: list[Link] = field(default_factory=list)
-    blocks: list[int] = field(default_factory=list)
-    """Of time, in which labels may be exchanged."""
+    starts: list[float] = field(default_factory=list)
 
     def add(self, seen: Observation, link: Link, start: float, *, busy_: bool) -> None:
         """One more."""
         self.rows.append(busy.features(seen, link, start))
         self.labels.append(busy_)
         self.links.append(link)
-        self.blocks.append(int((start - seen.span[0]) / BLOCK))
+        self.starts.append(start)
 
 
 def of_windows(windows: Windows, rng: random.Random) -> Score | None:
-    """The AUC of busy against idle windows of a block; None if too few are surely one or the other.
+    """The AUC of busy against idle windows of a moment; None if too few are surely one or other.
 
-    Within a block any order of labels is as likely under chance, whatever the classifier was taught
-    elsewhere: so chance is 1/2. Blocks that are all busy or all idle say nothing.
+    Labels of one moment are as likely in any order under chance, whatever the classifier was taught
+    elsewhere: so chance is 1/2. Moments at which all links are busy, or all idle, say nothing.
     """
-    kinds: dict[int, set[bool]] = defaultdict(set)
-    for label, block in zip(windows.labels, windows.blocks, strict=True):
-        kinds[block].add(label)
-    asked = [place for place, block in enumerate(windows.blocks) if len(kinds[block]) > 1]
+    kinds: dict[float, set[bool]] = defaultdict(set)
+    for label, start in zip(windows.labels, windows.starts, strict=True):
+        kinds[start].add(label)
+    asked = sorted(
+        (place for place, start in enumerate(windows.starts) if len(kinds[start]) > 1),
+        key=lambda place: windows.starts[place],
+    )
     labels = np.array(windows.labels, dtype=bool)[asked]
-    blocks = [windows.blocks[place] for place in asked]
+    moments = [windows.starts[place] for place in asked]
     fewer = int(min(labels.sum(), (~labels).sum()))
-    if fewer < 2 * busy.FOLDS or len(set(blocks)) < busy.FOLDS:
+    if fewer < 2 * busy.FOLDS or len(set(moments)) < 2 * busy.FOLDS:
         return None
-    x = busy.plain(np.array(windows.rows), windows.links, windows.blocks)[asked]
-    won, pairs = statistics.duels(busy.scores(x, labels, blocks), labels, blocks)
+    links = [windows.links[place] for place in asked]
+    taught = busy.lessons(np.array(windows.rows)[asked], links, moments)
+    won, pairs = statistics.duels(busy.scores(taught, labels), labels, moments)
     value = float(won.sum() / pairs.sum())
     low, high = statistics.bootstrap(
         range(len(won)), lambda places: float(won[places].sum() / pairs[places].sum()), rng
     )
     if value == 1.0:  # the bootstrap can't imagine what it hasn't seen
         low = min(low, statistics.clopper_pearson(fewer, fewer)[0])
-    return Score(len(labels), value, 0.5, low, high, _p_of_windows(x, labels, blocks, value, rng))
+    null = _of_exchanged(taught, labels, moments, rng)
+    # Nor does it know that another load would have taught another classifier; chance does.
+    spread = (
+        float(np.quantile(np.abs(null - 0.5), statistics.LEVEL)) * 2 * sqrt(value * (1 - value))
+    )
+    p = (int((null >= value).sum()) + 1) / (len(null) + 1)
+    return Score(len(labels), value, 0.5, min(low, value - spread), max(high, value + spread), p)
 
 
-def _p_of_windows(
-    rows: NDArray[np.float64],
+def _of_exchanged(
+    taught: Sequence[busy.Lesson],
     labels: NDArray[np.bool_],
-    blocks: list[int],
-    value: float,
+    moments: list[float],
     rng: random.Random,
-) -> float:
-    """How often as good a classifier comes out when labels are exchanged within blocks."""
+) -> NDArray[np.float64]:
+    """What classifiers get that are taught and asked with labels exchanged within moments."""
     generator = np.random.default_rng(rng.getrandbits(64))
-    at = np.array(blocks)
-    as_good, done = 0, 0
-    while done < statistics.PERMUTATIONS:
-        count = min(AT_A_TIME, statistics.PERMUTATIONS - done)
+    at = np.array(moments)
+    found: list[NDArray[np.float64]] = []
+    for count in [AT_A_TIME] * (statistics.PERMUTATIONS // AT_A_TIME + 1):
         mixed = np.tile(labels[:, None], (1, count))
-        for block in set(blocks):
-            mixed[at == block] = generator.permuted(mixed[at == block], axis=0)
-        won, pairs = statistics.duels(busy.scores(rows, mixed, blocks), mixed, blocks)
-        as_good += int((won.sum(axis=0) / pairs.sum(axis=0) >= value).sum())
-        done += count
-    return (as_good + 1) / (done + 1)
+        for moment in set(moments):
+            mixed[at == moment] = generator.permuted(mixed[at == moment], axis=0)
+        won, pairs = statistics.duels(busy.scores(taught, mixed), mixed, moments)
+        found.append(won.sum(axis=0) / pairs.sum(axis=0))
+    return np.concatenate(found)[: statistics.PERMUTATIONS]
 
 
 def of_links(seen: Observation, truth: Truth) -> Windows:

@@ -117,7 +117,7 @@ def duels(
     scores: ArrayLike, labels: ArrayLike, blocks: Sequence[Hashable]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """For each block: how often a busy one of it scores higher than an idle one of it (ties count
-    half), and how many such pairs it has. The shares' sums are an AUC that time doesn't confound.
+    half), and how many such pairs it has. Their sums' ratio is an AUC that time doesn't confound.
 
     Scores and labels may have columns: then there is one for each.
     """

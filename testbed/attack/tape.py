@@ -62,6 +62,7 @@ def kept(folder: Path, sent: str) -> Tape | None:
 def taped(web: Web, folder: Path, size: Size, rng: random.Random, phase: Phase) -> Tape:
     """Send a web its mail, wait for it, and end the capture, whose file comes into the folder."""
     started = time.monotonic()
+    (folder / _FILE).unlink(missing_ok=True)  # it is of the capture that is about to be replaced
     phase.note("sealing the mail")
     made = load.plan(web.topology, web.directory, size, rng)
     capture = Capture(web, rng)

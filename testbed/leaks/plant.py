@@ -7,6 +7,7 @@ import importlib
 import sys
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from testbed import compose
 from testbed.errors import UsageError
@@ -65,10 +66,14 @@ class Plant:
         return described(self.name)
 
 
+def source(name: str) -> Path:
+    """Where a plant's module is; a dot in its name is a folder."""
+    return FOLDER / f"{name.replace('.', '/')}.py"
+
+
 def described(name: str) -> str:
-    """What a plant's module says that somebody did; a dot in its name is a folder."""
-    path = FOLDER / f"{name.replace('.', '/')}.py"
-    told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    """What a plant's module says that somebody did."""
+    told = ast.get_docstring(ast.parse(source(name).read_text(encoding="utf-8"))) or ""
     return " ".join(told.partition("\n\n")[0].split())
 
 
@@ -80,7 +85,7 @@ def module(name: str) -> str:
     plants = catalogue()
     titles = {plant.title: plant.name for plant in reversed(plants)}
     found = titles.get(name, name.replace("-", "_"))
-    path = FOLDER / f"{found.replace('.', '/')}.py"
+    path = source(found)
     helps = {"__init__", "catalogue"}
     if not path.is_file() or path.stem in helps or path.stem.startswith("test_"):
         raise UsageError(f"no leak {name!r}: docs/leaks.md lists them")

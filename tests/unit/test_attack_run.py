@@ -53,7 +53,9 @@ class Lab:
         self.begun[job.name].set()
         return tape(job), DockerError("a network stays") if job.name == self.stays else None
 
-    def judged(self, lab: Any, sniffer: str, job: run.Job, tape: Tape, seed: int) -> Case:
+    def judged(
+        self, lab: Any, sniffer: str, job: run.Job, tape: Tape, seed: int, *, stay: bool
+    ) -> Case:
         following = JOBS[JOBS.index(job) + 1 :][:1]
         if self.beside and following:
             assert self.begun[following[0].name].wait(10)
@@ -116,6 +118,7 @@ def test_what_was_measured_in_another_way_is_not_known(lab: Lab) -> None:
         replace(job, size=replace(job.size, forward=9)),
         replace(job, topology=replace(job.topology, pool="exponential:9.0")),
         replace(job, topology=replace(job.topology, nodes=6)),
+        replace(job, images="others"),
     ):
         (lab.lab.kept / other.file).write_bytes((lab.lab.kept / job.file).read_bytes())
         assert other.known(lab.lab.kept) is None
@@ -179,6 +182,15 @@ def test_attacks_try_again_on_what_is_kept_without_a_web(lab: Lab) -> None:
     assert f"attacks {job.name}" in lab.events
 
 
+def test_where_tapes_are_wanted_a_result_without_one_is_measured_again(lab: Lab) -> None:
+    lab.measured(beside=False)
+    lab.events.clear()
+    lab.lab = replace(lab.lab, tapes=True)
+    kept.keep(recorded(JOBS[0], lab.lab.kept), JOBS[0].wire(lab.lab.kept), JOBS[0].sent)
+    lab.measured(beside=False)
+    assert lab.events[0] == f"mail {JOBS[1].name}"
+
+
 @pytest.mark.parametrize("tapes", [False, True])
 def test_a_capture_is_gone_when_the_attacks_have_tried_unless_it_is_kept(
     tapes: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -197,7 +209,7 @@ def test_a_capture_is_gone_when_the_attacks_have_tried_unless_it_is_kept(
     lab = run.Lab(DockerClient.__new__(DockerClient), tmp_path, "web", tmp_path, tapes=tapes)
     with Progress().phase("one") as phase:
         own, _ = run._through_web(lab, job, {}, 1, phase)
-    run._judged(lab, "sniffer", job, own, 1)
+    run._judged(lab, "sniffer", job, own, 1, stay=tapes)
     assert own.captured.path.exists() == tapes
     assert (kept.kept(job.wire(tmp_path), job.sent) is not None) == tapes
 

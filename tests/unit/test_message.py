@@ -202,10 +202,10 @@ def test_many_parts_in_parts_are_dropped_at_once() -> None:
         return b"".join(level % (n, n) for n in range(depth)) + b"\r\n" + rest + TO + b"hi\r\n"
 
     assert only(nested(MAX_MULTIPARTS))[1] == b"hi\r\n"
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Dropped):
         read(nested(300, b"\r\n" * 300_000))
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("said", [b"Anon-To: eve@evil.test", b"Null:"])
@@ -313,7 +313,7 @@ def test_a_mime_field_that_takes_for_ever_to_read_is_dropped_at_once() -> None:
         + parameters + b"\r\n\r\nhi\r\n--b--\r\n",
         b"X: y\rContent-Type: text/plain" + parameters + b"\r\n\r\n" + TO + b"hi\r\n",
     ):  # fmt: skip
-        began = time.monotonic()
+        began = time.process_time()
         with pytest.raises(Dropped):
             read(raw)
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 1

@@ -174,13 +174,13 @@ def test_parts_share_the_limit_of_layers() -> None:
 
 
 def test_cutting_takes_linear_time() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert len(cutmarks.cut(b"--\r\n" * 500_000, b"--", 9)) == 10
     cutmarks.cut(b"-- " + b" " * 2_000_000 + b"x\r\n", b"--", 9)
     long = b"-" * 2_000_000
     assert cutmarks.cut(b"a\r\n" + long + b" \r\nb" + long, long, 9) == [b"a\r\n", b"b" + long]
     cutmarks.cut(b"--x\r\n" * 500_000, b"--", 9)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 # -- Encrypt-Key ---------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def test_down_removes_what_a_killed_up_left(
     assert status == 2, "a stale web is neither used nor overwritten"
     assert "make down" in err
     assert err.count("\n") == 1
-    wait_until_compose_is_gone()
+    wait_until_compose_is_gone(name)
     assert run("down", WEB=name)[0] == 0
     assert remains(docker_client, name) == []
 
@@ -126,10 +126,11 @@ def wait_for_volumes(docker: DockerClient, name: str) -> None:
         time.sleep(0.05)
 
 
-def wait_until_compose_is_gone() -> None:
+def wait_until_compose_is_gone(name: str) -> None:
     """A killed harness can't stop its Compose; let that end before looking."""
     deadline = time.monotonic() + 30
-    while b"up --no-start" in subprocess.run(["ps", "ax"], capture_output=True, check=True).stdout:
+    listed = ["ps", "axww"]
+    while f"-p {name} ".encode() in subprocess.run(listed, capture_output=True, check=True).stdout:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
