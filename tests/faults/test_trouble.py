@@ -26,7 +26,7 @@ from testbed.web import Web
 from testbed.wire.canary import Canaries
 from webs import quiet
 
-pytestmark = [pytest.mark.web, pytest.mark.alone]
+pytestmark = pytest.mark.web
 
 SMALL = "{driver_opts: {type: tmpfs, device: tmpfs, o: 'size=192m,mode=1777'}}"
 FLOOD = """

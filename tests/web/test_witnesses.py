@@ -20,7 +20,7 @@ from testbed.witness import durable, files, keys, output, spool
 from testbed.witness.moments import Moment
 from webs import WebMaker
 
-pytestmark = [pytest.mark.web, pytest.mark.alone]
+pytestmark = pytest.mark.web
 
 ME, OTHER = "alpha", "bravo"
 
