@@ -54,7 +54,7 @@ TECHNICAL = (
     Plant("limit_counts", "technical", "silent-calls", "title", r"limit"),
     Plant("child_says", "technical", "silent-output", "stdout", r"took \d+ bytes"),
     Plant("loopback_datagram", "technical", "silent-sockets", "datagram", r"9999"),
-    Plant("abstract_socket", "technical", "silent-sockets", "socket", r"remailer-log"),
+    Plant("abstract_socket", "technical", "silent-sockets", "datagram", r"remailer-log"),
     Plant("debug_port", "technical", "silent-sockets", "socket", r"8080"),
     # -- the mail itself
     Plant("message_id_time", "technical", "message-ids", "not chance", r"no such number"),
