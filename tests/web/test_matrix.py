@@ -19,7 +19,7 @@ from testbed.report.progress import Progress
 from testbed.topology import Link
 from testbed.web import Web
 
-pytestmark = [pytest.mark.web, pytest.mark.alone]
+pytestmark = pytest.mark.web
 
 SMALL = Size(forward=3, reply=2, sealed=2, rounds=1, rate=2.0)
 PLAN = run.Plan(stages=(Link.SMTP,), pools=(run.OFF,), nodes=3, size=SMALL)

@@ -41,7 +41,9 @@ def test_the_page_works_with_real_gpg_and_swaks(web: Web, user: Container) -> No
     assert b"Answered" not in sealed
     put_file(user, HOME, "answer.txt", sealed, 0o600)
     (opening,) = page_blocks("sh open")
-    said = in_shell(user, f"cd tmp.*; cp ../answer.txt .; {opening} cat text.txt")
+    # In the shell that the page began with.
+    begun = "cd tmp.*; export GNUPGHOME=$PWD/keys; cp ../answer.txt ."
+    said = in_shell(user, f"{begun}; {opening} cat text.txt")
     assert said == b"Answered by hand, and sealed twice.\r\n"
 
 
