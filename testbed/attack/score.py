@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import sqrt
 from statistics import median
 from typing import Any
@@ -207,9 +208,10 @@ def of_links(seen: Observation, truth: Truth) -> Windows:
     takes this link was in the web at all."""
     since, until = seen.span
     found = Windows()
+    left = _left(seen, truth)
     for link in seen.links:
         times = [
-            (seen.entries[number].mail.end, _left(seen, truth, number))
+            (seen.entries[number].mail.end, left[number])
             for number, letter in truth.entries.items()
             if letter.path == link
         ]
@@ -240,10 +242,30 @@ def of_lines(seen: Observation, truth: Truth) -> Windows:
     return found
 
 
-def _left(seen: Observation, truth: Truth, number: int) -> float:
-    """When an entry left the web; when it can't be told, nobody knows."""
-    at = truth.exits.get(number)
-    return seen.exits[at].mail.end if at is not None else seen.span[1]
+def _left(seen: Observation, truth: Truth) -> dict[int, float]:
+    """By when each entry had left the web, for sure.
+
+    Where the text of a mail can't be read in the end: when as many mails had left for its recipient
+    as had come in for him, so that none of his was in the web.
+    """
+    counted: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for number, letter in truth.entries.items():
+        counted[letter.recipient].append((seen.entries[number].mail.end, 1))
+    for exit_ in seen.exits:
+        counted[exit_.recipient].append((exit_.mail.end, -1))
+    none: dict[str, list[float]] = {}
+    for recipient, events in counted.items():
+        times, changes = zip(*sorted(events), strict=True)
+        none[recipient] = [t for t, n in zip(times, accumulate(changes), strict=True) if n <= 0]
+    found = {}
+    for number, letter in truth.entries.items():
+        at = truth.exits.get(number)
+        if at is not None:
+            found[number] = seen.exits[at].mail.end
+        else:
+            later = (t for t in none[letter.recipient] if t >= seen.entries[number].mail.end)
+            found[number] = next(later, seen.span[1])
+    return found
 
 
 # -- the questions -------------------------------------------------------------------------------

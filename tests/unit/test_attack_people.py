@@ -157,6 +157,17 @@ def test_a_pacer_that_falters_when_there_is_mail_is_caught() -> None:
     assert found.p < 0.01
 
 
+def test_a_mail_that_nobody_can_read_in_the_end_leaves_its_link_idle_again() -> None:
+    """Known by its recipient: as many left for him as came in for him."""
+    web = Simulated(cells=True, rate=2.0)
+    known = score.of_links(web.seen, web.truth)
+    read = {n: at for n, at in web.truth.exits.items() if web.letters[n].kind == "forward"}
+    unread = score.of_links(web.seen, replace(web.truth, exits=read))
+    assert len(read) == len(web.letters) / 2
+    assert sum(unread.labels) == sum(known.labels)
+    assert len(unread.labels) == len(known.labels)
+
+
 def test_too_few_windows_are_no_measurement() -> None:
     web = Simulated(mails=1, rate=40.0)
     assert score.of_windows(score.of_links(web.seen, web.truth), random.Random(1)) is None
