@@ -286,13 +286,14 @@ def next_hop(*kinds: str) -> Ask:
 
 
 def next_hop_of_blocks(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
-    """For each reply block: where does it lead next? Asked once, of its first use."""
-    first: dict[str, int] = {}
+    """For each reply block that was used again: where does it lead? Asked of its first use."""
+    uses: dict[str, list[int]] = defaultdict(list)
     for number in truth.of_kind("reply", "sealed"):
-        first.setdefault(truth.entries[number].sender, number)
+        uses[truth.entries[number].sender].append(number)
     return {
-        number: Asked(truth.next(number), seen.entries[number].hop, _block(seen, number))
-        for number in first.values()
+        own[0]: Asked(truth.next(own[0]), seen.entries[own[0]].hop, _block(seen, own[0]))
+        for own in uses.values()
+        if len(own) > 1
     }
 
 
