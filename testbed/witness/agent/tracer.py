@@ -30,6 +30,8 @@ MOST_RANDOM = 100_000
 """Of the numbers that the kernel gave a node, the last so many are kept."""
 PAGES = "2048"
 """Pages of the ring between kernel and bpftrace, for each processor."""
+PIPE = 1 << 16
+"""Bytes that a pipe holds (pipe(7)): no more can have come."""
 HEADERS = ("*/asm/unistd_64.h", "asm-generic/unistd.h")
 _LIBRARY = re.compile(r"/(libc\.so\.6|libc-[0-9.]+\.so|ld-musl-\w+\.so\.1)$")
 
@@ -189,7 +191,7 @@ class Tracer(Heard):
 
     def read(self) -> bool:
         """Take what it has said; False when it has ended."""
-        data = os.read(self.fileno(), 1 << 20)
+        data = os.read(self.fileno(), PIPE)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self.take(line)
