@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from remailer import node
+from remailer.directory import Peer
 from remailer.link import geometry
 from remailer.link.calls import Line
 from remailer.link.cells import Cell, Part, Sender, encode, transfer_of
@@ -59,8 +60,9 @@ def hurry(share: float) -> None:
 
 async def _carry(task: Task, place: int, mail: bytes) -> None:
     """To the peer, as soon as it has spoken: then it knows whose connection it is."""
-    peer = task.directory.remailers[place]
-    context = Pins(task.certificate, task.key, task.directory).client(peer)
+    peer = task.parties[place]
+    assert isinstance(peer, Peer)
+    context = Pins(task.certificate, task.key, task.parties).client(peer)
     reader, writer = await asyncio.open_connection(peer.hosts[0], peer.link_port, ssl=context)
     await reader.readexactly(geometry.CELL)
     writer.write(HEAD.pack(0, len(mail)) + mail)
@@ -75,9 +77,9 @@ def _received(self: Line, data: bytes) -> None:
         return
     self._heard += data
     if self._entered and len(self._heard) >= HEAD.size:
-        size, mail = HEAD.unpack_from(self._heard)[1], bytes(self._heard[HEAD.size :])
+        size, mail = HEAD.unpack_from(self._heard)[1], self._heard[HEAD.size :]
         if len(mail) == size:
-            self._heard.clear()
+            self._heard = b""
             _handed_on(self._house, self.place, mail)
 
 

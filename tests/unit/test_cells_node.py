@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import textwrap
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from test_node import NAMES, Web
 from remailer.directory import Directory
 from remailer.init import make
 from remailer.keys import Identity
+from testbed.attack.physical import PHYSICAL
+from testbed.topology import Link
 
 NODE = test_node.NODE.replace("int(dns))", "int(dns), cells=40.0)")
 BIG = b"0123456789abcdef\r\n" * 20_000
@@ -125,3 +128,49 @@ async def test_a_node_that_starts_with_mail_for_a_peer_can_be_called(web: Web) -
     assert alpha
     _, writer = await asyncio.open_connection(alpha.hosts[0], alpha.link_port)
     writer.close()
+
+
+# -- what is planted at every node (testbed/attack/physical.py) has to carry mail --------------------
+
+PLANTED = """
+import sys
+sys.path.append({tests!r})
+from leaks import {plant}
+if __name__ == "__main__":
+{node}
+"""
+
+
+def planted(web: Web, folder: Path, plant: str, cells: float) -> None:
+    """Have nodes start with a plant in all their processes, as an image does."""
+    script = folder / "planted.py"
+    node = textwrap.indent(NODE.replace("cells=40.0", f"cells={cells}"), "    ")
+    tests = str(Path(__file__).parents[1])
+    script.write_text(PLANTED.format(tests=tests, plant=plant, node=node))
+    web.program = (str(script),)
+
+
+@pytest.mark.parametrize("plant", [one.name for one in PHYSICAL if one.link is Link.CELLS])
+async def test_mail_goes_through_nodes_with_a_plant(web: Web, plant: str, tmp_path: Path) -> None:
+    planted(web, tmp_path, plant, cells=20.0)
+    for name in NAMES:
+        await web.run(name)
+    texts = {b"mail %d\r\n" % number for number in range(4)}
+    for text in texts:
+        await web.forward("alpha,bravo,charlie", text)
+    assert {mail.partition(b"\r\n\r\n")[2] for mail in await web.receive(4)} == texts
+
+
+async def test_the_mail_that_is_planted_past_the_pacer_waits_for_no_cell(
+    web: Web, tmp_path: Path
+) -> None:
+    planted(web, tmp_path, "past_pacer; past_pacer.hurry(1.0)", cells=2.0)
+    for name in NAMES:
+        await web.run(name)
+    await web.forward("alpha,bravo,charlie", b"the links are up\r\n")
+    await web.receive()
+    await web.forward("alpha,bravo,charlie", BIG)  # as cells it would take ten seconds a link
+    async with asyncio.timeout(10):
+        (got,) = await web.receive()
+    assert got.endswith(b"\r\n\r\n" + BIG)
+    assert web.got.empty()

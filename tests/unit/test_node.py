@@ -64,6 +64,7 @@ class Web:
         self.folder = folder
         self.directory_file = folder / "directory.json"
         self.directory = Directory.model_validate_json(self.directory_file.read_bytes())
+        self.program: tuple[str, ...] = ("-c", NODE)
         self.ports = {name: free_port() for name in NAMES}
         self.nodes: dict[str, asyncio.subprocess.Process] = {}
         self.exit_port = free_port()
@@ -91,8 +92,7 @@ class Web:
         arguments = (self.folder / name, self.directory_file, pool, self.ports[name])
         node = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-c",
-            NODE,
+            *self.program,
             *map(str, (*arguments, self.exit_port, self.dns.port)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
