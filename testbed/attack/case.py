@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from testbed.attack import combined, score, statistics
 from testbed.attack.catalogue import ATTACKS, BY_ID, Attack
-from testbed.attack.expected import ALPHA, STAGES, Expected, expected
+from testbed.attack.expected import ALPHA, HARMLESS, Expected, expected
 from testbed.attack.load import Load
 from testbed.attack.logs import read
 from testbed.attack.match import at_hops, pairs
 from testbed.attack.observation import Observation
 from testbed.attack.observe import observe
-from testbed.attack.plant import on_lines, visible
+from testbed.attack.plant import LATE, visible
 from testbed.attack.score import Asked, Chain, Crossing, Score, Sets
 from testbed.attack.truth import Handed, Truth, truth
 from testbed.topology import Topology
 from testbed.wire.capture import CaptureFile
 from testbed.wire.packets import Wire
 
-STRICT = ALPHA / (len(ATTACKS) * 2 * len(STAGES))
-"""The p below which a planted leak counts as found: that of a field is corrected for all, too."""
+STRICT = ALPHA / (2 * len(ATTACKS))
+"""The p below which a planted leak counts as found: a field's is corrected for as many at most."""
 COLLUDING = 2
 """Remailers that N runs: the web's first ones."""
 DRAWN = ("time", "combined")
@@ -155,7 +156,8 @@ def views(tape: Tape, wire: Wire) -> dict[str, list[View]]:
         alone = observe(wire, tape.topology, *span)
         known = truth(alone, letters)
         own = {n: known.next(n) for n in known.of_kind("own")}
-        rounds.append((replace(alone, own=own), known))
+        friends = frozenset(one.recipient for one in letters if one.kind == "own")
+        rounds.append((replace(alone, own=own, friends=friends), known))
     return {
         "W": [(seen, told)],
         "A": [(replace(seen, tags=tags), told)],
@@ -174,7 +176,7 @@ def scored(
 ) -> Score | None:
     """An attack's score; with a leak planted as well, where it is expected to be at chance."""
     if attack.windows is not None:
-        return _of_windows(attack.windows, *seen[0], wanted, rng)
+        return _of_windows(attack, *seen[0], wanted, rng)
     asked = _asked(attack, seen)
     if not asked:
         return None
@@ -182,7 +184,9 @@ def scored(
     if attack.trials:
         return score.of_trials(guesses, asked, 1 / (len(seen[0][0].hops) - 1))
     got = score.of_answers(guesses, asked, rng)
-    if attack.costs is not None and (costs := attack.costs(seen[0][0])):
+    # Of cells most are cover: how many there are is nobody's anonymity.
+    mails = attack.of_exits or wanted is not Expected.CHANCE
+    if mails and attack.costs is not None and (costs := attack.costs(seen[0][0])):
         if attack.of_exits:
             costs = [costs[0][sorted(key for _, key in asked if isinstance(key, int))]]
         got = replace(got, sets=Sets.of(costs))
@@ -195,18 +199,25 @@ def scored(
 
 
 def _of_windows(
-    windows: Callable[[Observation, Truth], score.Windows],
+    attack: Attack,
     seen: Observation,
     told: Truth,
     wanted: Expected,
     rng: random.Random,
 ) -> Score | None:
-    """A classifier's score; also on lines that give some mail away, if it shall be at chance."""
+    """A classifier's score; also where cells with mail are late, if it shall be at chance."""
+    windows, late = attack.windows, attack.late
+    assert windows is not None
     got = score.of_windows(windows(seen, told), rng)
-    if got is None or wanted is not Expected.CHANCE:
+    if got is None or late is None or wanted not in {Expected.CHANCE, Expected.QUIET}:
         return got
-    found = score.of_windows(windows(on_lines(seen, told, rng), told), rng)
-    return replace(got, planted=found is not None and found.p < STRICT)
+
+    def finds(seconds: float) -> bool:
+        found = score.of_windows(windows(late(seen, told, seconds), told), rng)
+        return found is not None and found.p < STRICT
+
+    least = next((seconds for seconds in LATE if finds(seconds)), None)
+    return replace(got, late=least, planted=least is not None)
 
 
 def _asked(attack: Attack, seen: Sequence[View]) -> dict[Question, Asked]:
@@ -240,11 +251,13 @@ def _finds(attack: Attack, seen: Sequence[View], leak: float, rng: random.Random
 
 
 def holm(cases: Sequence[Case]) -> dict[tuple[str, str, str], float]:
-    """(attack, stage, pool) → p that holds for all fields of the matrix together."""
-    ps: dict[Hashable, float] = {
-        (attack, case.stage, case.pool): one.p
-        for case in cases
-        for attack, one in case.scores.items()
-        if one is not None
-    }
-    return {key: p for key, p in statistics.holm(ps).items() if isinstance(key, tuple)}
+    """(attack, stage, pool) → p that holds for a stage's fields that should be harmless together,
+    or for its others: what is at chance at one stage is made no safer by what wins at another."""
+    families: dict[tuple[str, bool], dict[Hashable, float]] = defaultdict(dict)
+    for case in cases:
+        for attack, one in case.scores.items():
+            if one is not None:
+                harmless = expected(attack, case.stage, pool=case.pooled) in HARMLESS
+                families[case.stage, harmless][attack, case.stage, case.pool] = one.p
+    held = [statistics.holm(ps) for ps in families.values()]
+    return {key: p for own in held for key, p in own.items() if isinstance(key, tuple)}

@@ -1,6 +1,8 @@
 """Every attack in one table: who makes it, whence it is known, what it is asked. No I/O here.
 
 The matrix, its report and docs/attacks.md follow this table; `expected.py` says what is expected.
+Who asks for the next hop looks at what comes in and at the links between remailers; where mail
+leaves the web, which names the last hop, is for `end to end` and `n-1, to the end` to look at.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from testbed.attack import (
     order,
     plant,
     reuse,
+    rhythm,
     score,
     size,
     tagging,
@@ -62,6 +65,8 @@ class Attack:
     """Its questions are about exits, and the rows of its costs are all of them."""
     windows: Callable[[Observation, Truth], score.Windows] | None = None
     """Of a classifier: what it is taught on and asked about."""
+    late: Callable[[Observation, Truth, float], Observation] | None = None
+    """Of a classifier: the same trace, where cells with mail are late by so many seconds."""
 
 
 def _combined(seen: Observation) -> list[Costs]:
@@ -120,10 +125,17 @@ ATTACKS = (
     Attack(
         "busy or idle", "W", "is there mail on a link in a window of 2 s, from its packets",
         "Fu, Graham, Bettati and Zhao 2003", None, None, windows=score.of_links,
+        late=plant.late_links,
+    ),
+    Attack(
+        "late cells", "W", f"{NEXT} which link's cells are late once it has come in",
+        "Fu, Graham, Bettati and Zhao 2003 (in kind)", rhythm.guess, score.next_hop(*MAIL),
+        plant=plant.late_cells,
     ),
     Attack(
         "user's line", "W", "does a user with a proxy write, from his line's packets",
         "Fu, Graham, Bettati and Zhao 2003", None, None, windows=score.of_lines,
+        late=plant.late_lines,
     ),
     Attack(
         "flow", "W", "which hop comes next on a person's path, from all his mails",
@@ -159,6 +171,11 @@ ATTACKS = (
         "n-1", "A, S", f"{NEXT} what leaves beside the attacker's own mail",
         "Serjantov, Dingledine and Syverson 2002", n_minus_1.guess, score.next_hop("target"),
         trials=True,
+    ),
+    Attack(
+        "n-1, to the end", "A, S", f"{NEXT} where mail that isn't the attacker's leaves the web",
+        "Serjantov, Dingledine and Syverson 2002", n_minus_1.to_the_end,
+        score.next_hop("target"), trials=True,
     ),
     Attack(
         "colluding", "N, W", f"{NEXT} being the hop (2 of the remailers), else as combined",

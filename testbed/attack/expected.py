@@ -25,7 +25,7 @@ class Expected(StrEnum):
     CHANCE = "at chance"
     """Not better than chance, where a planted leak is found."""
     QUIET = "at chance, closely"
-    """A classifier's upper bound is .55 or less."""
+    """A classifier's upper bound is .55 or less, where late cells that are planted are found."""
     OPEN = "measured"
     """Nothing is expected; what was measured stands there."""
     NOTHING = "nothing to see"
@@ -72,6 +72,7 @@ TABLE: dict[str, dict[str, tuple[Expected, Expected]]] = {
     "time":                  _row((M, L), (M, L), (B, L), (B, L), (C, C), (N, N)),
     "combined":              _row((W, B), (W, B), (W, B), (W, B), (C, C), (N, N)),
     "busy or idle":          _row((M, M), (M, M), (W, M), (W, M), (Q, M), (N, N)),
+    "late cells":            _row((N, N), (N, N), (N, N), (N, N), (C, C), (N, N)),
     "user's line":           _row((N, N), (N, N), (N, N), (N, N), (N, N), (C, C)),
     "flow":                  _row((M, M), (M, M), (B, M), (B, M), (C, C), (N, N)),
     "end to end":            _row((B, B), (B, B), (B, B), (B, B), (B, B), (N, N)),
@@ -81,6 +82,7 @@ TABLE: dict[str, dict[str, tuple[Expected, Expected]]] = {
     "disclosure":            _row((M, M), (M, M), (B, M), (B, M), (M, M), (N, N)),
     "tagging":               _row((B, B), (B, B), (B, B), (B, B), (B, B), (N, N)),
     "n-1":                   _row((B, B), (B, B), (B, B), (B, B), (M, M), (N, N)),
+    "n-1, to the end":       _row((B, B), (B, B), (B, B), (B, B), (B, B), (N, N)),
     "colluding":             _row((B, B), (B, B), (B, B), (B, B), (B, B), (N, N)),
 }  # fmt: skip
 
@@ -91,7 +93,7 @@ def expected(attack: str, stage: str, *, pool: bool) -> Expected:
 
 
 def judge(wanted: Expected, score: Score | None, p: float) -> tuple[Outcome, str]:
-    """What a field says and why, if that needs a word; `p` is corrected for all fields (Holm)."""
+    """What a field says and why, if that needs a word; `p` is corrected (Holm; case.py)."""
     if wanted is Expected.NOTHING:
         return Outcome.NOT_APPLICABLE, ""
     if score is None:
@@ -119,9 +121,11 @@ def _why(wanted: Expected) -> str:
 def _at_chance(wanted: Expected, score: Score, p: float) -> tuple[Outcome, str]:
     if p < ALPHA:
         return Outcome.OTHERWISE, "better than chance"
-    if wanted is Expected.QUIET:
-        quiet = score.high <= QUIET_TO
-        return (Outcome.AS_EXPECTED, "") if quiet else (Outcome.INCONCLUSIVE, "too few windows")
     if not score.planted:
         return Outcome.INCONCLUSIVE, "a planted leak isn't found either"
+    if wanted is Expected.QUIET and score.high > QUIET_TO:
+        return Outcome.INCONCLUSIVE, "too few windows"
+    if wanted is Expected.QUIET and score.high < score.chance:
+        # Labels that are exchanged are at chance: who is surely below it knows something.
+        return Outcome.INCONCLUSIVE, "surely worse than chance"
     return Outcome.AS_EXPECTED, ""

@@ -67,6 +67,8 @@ class Observation:
     """Seconds by which the attacker's clocks are coarse: those of a log."""
     own: Mapping[int, str] = field(default_factory=dict)
     """S: the entries that he sent himself, and the next hop that each asks for."""
+    friends: frozenset[str] = frozenset()
+    """S: whom his own mails are for, by their addresses."""
     tags: Mapping[int, bytes] = field(default_factory=dict)
     """A: the entries to which he added a mark, and the mark."""
     inside: Mapping[int, str] = field(default_factory=dict)

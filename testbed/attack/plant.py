@@ -1,24 +1,27 @@
 """A leak planted in a trace, to see whether an attack would find one. Pure, and no physical plant.
 
 Some mails leave at once a second time, as they came: past pool, padding and pacer, and in clear. Or
-they are also seen to come from whoever wrote them.
+they are also seen to come from whoever wrote them. Or their first cell is late.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Collection, Hashable
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import replace
 
 from testbed.attack import statistics
 from testbed.attack.match import GROWTH, sizes_after
-from testbed.attack.observation import SMALLEST, Entry, Observation, Transfer
+from testbed.attack.observation import Entry, Link, Observation, Transfer
+from testbed.attack.rhythm import GAP
 from testbed.attack.truth import Truth
 
 LEAKS = (0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50, 0.75)
 """Shares of the mail that a plant gives away."""
 POWER = 0.9
-SHOWN = 0.5
+LATE = (0.005, 0.010, 0.020, 0.040)
+"""Seconds by which a mail's first cell is late: a classifier has to find one of these."""
 AT_ONCE = 0.05
 """Seconds."""
 SEGMENT = 1448
@@ -53,13 +56,45 @@ def from_home(seen: Observation, truth: Truth, asked: Collection[Hashable]) -> O
     return replace(seen, entries=tuple(sorted((*seen.entries, *more), key=lambda e: e.mail.end)))
 
 
-def on_lines(seen: Observation, truth: Truth, rng: random.Random) -> Observation:
-    """The same trace, but a share SHOWN of the mails has a packet more on its user's line."""
-    packets = {line: list(own) for line, own in seen.packets.items()}
-    for one in truth.handed:
-        if rng.random() < SHOWN:
-            packets[one.user, one.hop].append((one.taken, SMALLEST))
-    return replace(seen, packets={line: tuple(sorted(own)) for line, own in packets.items()})
+def late_cells(seen: Observation, truth: Truth, asked: Collection[Hashable]) -> Observation:
+    """The same trace, but the first cell after each of these mails, on its link, was late."""
+    entries = [key for key in asked if isinstance(key, int)]
+    return late(seen, ((_link(seen, truth, n), seen.entries[n].mail.end) for n in entries), LATE[0])
+
+
+def late_links(seen: Observation, truth: Truth, seconds: float) -> Observation:
+    """The same trace, but of all mails that cell was late."""
+    every = ((_link(seen, truth, n), seen.entries[n].mail.end) for n in truth.entries)
+    return late(seen, every, seconds)
+
+
+def late_lines(seen: Observation, truth: Truth, seconds: float) -> Observation:
+    """The same trace, but of all mails the first cell on their users' lines was late."""
+    return late(seen, (((one.user, one.hop), one.taken) for one in truth.handed), seconds)
+
+
+def late(seen: Observation, mails: Iterable[tuple[Link, float]], seconds: float) -> Observation:
+    """The first cell on each of these links after that moment, so many seconds late."""
+    packets = {link: list(own) for link, own in seen.packets.items()}
+    moved: dict[Link, set[int]] = defaultdict(set)
+    for link, at in mails:
+        own = packets[link]
+        first = bisect_left(own, (at,))
+        while 0 < first < len(own) and own[first][0] - own[first - 1][0] <= GAP:
+            first += 1  # a cell that had begun already
+        last = first + 1
+        while last < len(own) and own[last][0] - own[last - 1][0] <= GAP:
+            last += 1
+        moved[link] |= set(range(first, min(last, len(own))))
+    for link, places in moved.items():
+        for place in places:
+            time, size = packets[link][place]
+            packets[link][place] = time + seconds, size
+    return replace(seen, packets={link: tuple(sorted(own)) for link, own in packets.items()})
+
+
+def _link(seen: Observation, truth: Truth, number: int) -> Link:
+    return seen.entries[number].hop, truth.next(number)
 
 
 def planted(seen: Observation, truth: Truth, entries: Collection[int]) -> Observation:
@@ -67,8 +102,8 @@ def planted(seen: Observation, truth: Truth, entries: Collection[int]) -> Observ
     links = {link: list(transfers) for link, transfers in seen.links.items()}
     packets = {link: list(own) for link, own in seen.packets.items()}
     for number in entries:
-        hop, mail = seen.entries[number].hop, seen.entries[number].mail
-        link, at = (hop, truth.next(number)), mail.end + AT_ONCE
+        mail = seen.entries[number].mail
+        link, at = _link(seen, truth, number), mail.end + AT_ONCE
         copy = Transfer(at, at, round(sizes_after(seen.entries[number])[0]), mail.data)
         links[link].append(copy)
         packets.setdefault(link, []).extend([(at, SEGMENT)] * -(-copy.size // SEGMENT))

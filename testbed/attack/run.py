@@ -21,7 +21,7 @@ from pathlib import Path
 from docker import DockerClient
 from pydantic import TypeAdapter, ValidationError
 
-from testbed.attack import tape
+from testbed.attack import load, tape, users
 from testbed.attack.case import Case, Tape, attacked, stage_of
 from testbed.attack.load import Size
 from testbed.attack.physical import SENT, Physical, Tried, tried
@@ -29,7 +29,7 @@ from testbed.attack.record import Matrix
 from testbed.attack.stress import stressed
 from testbed.errors import DockerError
 from testbed.images import Images
-from testbed.leaks.plant import source
+from testbed.leaks.plant import FOLDER
 from testbed.machine import commit, machine, versions
 from testbed.report.progress import Phase, Progress
 from testbed.topology import MAX_PROXIED, Link, Topology
@@ -144,11 +144,12 @@ class Job:
     def sent(self) -> str:
         """What a capture depends on beside seed and kind of run: the web and its mail."""
         own = self.topology
-        return f"{own.pool} {own.nodes} {own.cells} {self.size} {self.images} {self._planted}"
+        web = f"{own.pool} {own.nodes} {own.cells} {self.size}"
+        return f"{web} {self.images} {_loads()} {self._planted}"
 
     @property
     def _planted(self) -> str:
-        return _digest([source(self.plant.name)]) if self.plant else ""
+        return _digest(_files(FOLDER)) if self.plant else ""
 
     @property
     def made_of(self) -> str:
@@ -184,9 +185,20 @@ _KEPT = TypeAdapter(Kept)
 
 
 @lru_cache(maxsize=1)
+def _loads() -> str:
+    """A digest of how mail is made, sent and recorded."""
+    return _digest([Path(str(module.__file__)) for module in (load, users, tape)])
+
+
+@lru_cache(maxsize=1)
 def _sources() -> str:
     """A digest of the attacks and of all that they stand on."""
-    return _digest(sorted(Path(__file__).parent.glob("*.py")))
+    attacks = Path(__file__).parent
+    return _digest([*_files(attacks), *_files(attacks.parent / "wire")])
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.py"))
 
 
 def _digest(files: Sequence[Path]) -> str:

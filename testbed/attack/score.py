@@ -91,8 +91,11 @@ class Score:
     sets: Sets | None = None
     leak: float | None = None
     """The smallest share of mails given away that the attack was seen to find in the trace."""
+    late: float | None = None
+    """Of a classifier: the least seconds by which cells with mail had to be late in the trace for
+    it to find them."""
     planted: bool | None = None
-    """Whether the attack found that leak when it was planted in the trace; None if none was."""
+    """Whether the attack found what was planted in the trace; None if nothing was."""
 
     @property
     def advantage(self) -> float:

@@ -45,6 +45,11 @@ def said(field: Field) -> str:
             f"advantage ≤ {number(score.most)} at 95 %; a leak of {score.leak:.0%} that was planted"
             " in the trace is found"
         )
+    if score.late is not None:
+        return (
+            f"at most {number(score.high)} at 95 %; in the trace cells with mail that are"
+            f" {score.late * 1000:.0f} ms late are found"
+        )
     if score.planted:
         return f"at most {number(score.high)} at 95 %; what was planted in the trace is found"
     return ""

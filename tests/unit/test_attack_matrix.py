@@ -25,9 +25,10 @@ from testbed.topology import Link
 CERTAIN = Score(100, 1.0, 0.25, 0.964, 1.0, 0.0001, Sets(1.0, 0.0, 0.0))
 BLIND = Score(100, 0.26, 0.25, 0.18, 0.36, 0.4, None, 0.2, planted=True)
 HALF = Score(100, 0.5, 0.25, 0.4, 0.6, 0.0001)
+QUIET = replace(BLIND, value=0.5, chance=0.5, low=0.46, high=0.54)
 MADE_OF = {
     Expected.WINS: CERTAIN, Expected.BETTER: HALF, Expected.LESS: HALF, Expected.CHANCE: BLIND,
-    Expected.QUIET: replace(BLIND, value=0.5, chance=0.5, low=0.46, high=0.54),
+    Expected.QUIET: QUIET,
     Expected.OPEN: HALF,
 }  # fmt: skip
 CHAINS = (Chain("alice@sender.test", "alpha", "bravo", right=True),)
@@ -79,8 +80,10 @@ def test_the_argument_of_1993_is_what_is_expected() -> None:
         (Expected.CHANCE, BLIND, 1.0, Outcome.AS_EXPECTED),
         (Expected.CHANCE, BLIND, 0.01, Outcome.OTHERWISE),
         (Expected.CHANCE, replace(BLIND, planted=False), 1.0, Outcome.INCONCLUSIVE),
-        (Expected.QUIET, MADE_OF[Expected.QUIET], 1.0, Outcome.AS_EXPECTED),
-        (Expected.QUIET, replace(MADE_OF[Expected.QUIET], high=0.6), 1.0, Outcome.INCONCLUSIVE),
+        (Expected.QUIET, QUIET, 1.0, Outcome.AS_EXPECTED),
+        (Expected.QUIET, replace(QUIET, high=0.6), 1.0, Outcome.INCONCLUSIVE),
+        (Expected.QUIET, replace(QUIET, high=0.4), 1.0, Outcome.INCONCLUSIVE),
+        (Expected.QUIET, replace(QUIET, planted=False), 1.0, Outcome.INCONCLUSIVE),
         (Expected.OPEN, HALF, 1.0, Outcome.OPEN),
         (Expected.WINS, None, 1.0, Outcome.INCONCLUSIVE),
         (Expected.CHANCE, None, 1.0, Outcome.INCONCLUSIVE),
@@ -106,10 +109,20 @@ def test_the_status_says_what_the_worst_field_says() -> None:
     assert matrix(wrong).status == 1
 
 
-def test_p_is_corrected_for_all_fields_together() -> None:
-    one, many = matrix(case("tls", "off")), ALL
-    assert holm(many.cases)["combined", "tls", "off"] > holm(one.cases)["combined", "tls", "off"]
-    assert many.fields["combined", "tls", "off"].p == holm(many.cases)["combined", "tls", "off"]
+def test_p_is_corrected_for_all_fields_of_a_stage_that_should_say_the_same() -> None:
+    pools = ("off", "exponential:2.0")
+    one, both = matrix(case("tls", "off")), matrix(*(case("tls", pool) for pool in pools))
+    field = "combined", "tls", "off"
+    assert holm(both.cases)[field] > holm(one.cases)[field]
+    assert both.fields[field].p == holm(both.cases)[field]
+
+
+def test_what_is_measured_at_other_stages_makes_no_leak_of_cells_less_sure() -> None:
+    weak = replace(BLIND, p=0.003)
+    cells = matrix(case("cells", "off", size=weak))
+    assert cells.fields["size", "cells", "off"].outcome is Outcome.OTHERWISE
+    more = matrix(case("cells", "off", size=weak), case("tls", "off"), case("smtp", "off"))
+    assert more.fields["size", "cells", "off"].p == cells.fields["size", "cells", "off"].p
 
 
 def test_a_capture_that_is_not_whole_leaves_every_field_open() -> None:

@@ -120,6 +120,29 @@ def test_n_minus_1_is_lost_in_cover_traffic() -> None:
     assert right / asked == pytest.approx(1 / (len(HOPS) - 1), abs=0.1)
 
 
+def whole_round(rng: random.Random) -> tuple[Observation, Truth]:
+    """A round as S sees it: into each hop a mail that he is after, and two of his own."""
+    web = Simulated(mails=0)
+    for hop in HOPS:
+        for kind in ("target", "own", "own"):
+            web.mail(kind, rng.choice([link for link in LINKS if link[0] == hop]), 1.0)
+    web.links = {link: web._cells(place) for place, link in enumerate(LINKS)}
+    own = web.truth.of_kind("own")
+    friends = frozenset(web.letters[number].recipient for number in own)
+    seen = replace(web.seen, own={n: web.truth.next(n) for n in own}, friends=friends)
+    return seen, web.truth
+
+
+def test_n_minus_1_to_the_end_needs_no_link() -> None:
+    rng = random.Random(3)
+    score_ = scored(
+        BY_ID["n-1, to the end"], [whole_round(rng) for _ in range(8)], Expected.BETTER, rng
+    )
+    assert score_ is not None
+    assert score_.n == 8 * len(HOPS)
+    assert score_.low > 0.6
+
+
 def test_colluding_remailers_know_what_they_did_whatever_the_links_hide() -> None:
     inside = {n: CELLS.truth.next(n) for n, e in enumerate(CELLS.entries) if e.hop == "alpha"}
     score_ = got("colluding", replace(CELLS.seen, inside=inside), CELLS.truth)

@@ -130,7 +130,7 @@ async def test_a_node_that_starts_with_mail_for_a_peer_can_be_called(web: Web) -
     writer.close()
 
 
-# -- what is planted at every node (testbed/attack/physical.py) has to carry mail --------------------
+# -- what is planted at every node (testbed/attack/physical.py) has to carry mail ----------------
 
 PLANTED = """
 import sys

@@ -1,0 +1,79 @@
+"""Late cells: which link's cells are late once a mail has come in? Work may show through ticks.
+
+All links of a node have a cell at each tick, one after the other. Whatever is done for a mail (a
+copy, a look-up, a page that isn't there) makes its cell late, and those behind it, by little
+perhaps, but of all other ticks the attacker knows how late a cell is else.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testbed.attack.observation import Observation
+
+GAP = 0.010
+"""Seconds without a packet between two cells of a link."""
+AHEAD = 8
+"""Ticks of a hop, after a mail came in, in which its first cell is looked for."""
+LEAST = 16
+"""Ticks from which the attacker learns what is usual."""
+_SPREAD = 1.4826
+"""From the median of absolute deviations to a standard deviation, if they are normal."""
+
+Floats = NDArray[np.float64]
+
+
+def starts(packets: tuple[tuple[float, int], ...]) -> Floats:
+    """When each cell of a link begins: after a while without a packet."""
+    times = np.array([time for time, _ in packets])
+    return times[np.diff(times, prepend=-np.inf) > GAP]
+
+
+def guess(seen: Observation, rng: random.Random) -> dict[int, str]:
+    """For each entry, the link with the cell that is latest, of the next AHEAD ticks."""
+    answers: dict[int, str] = {}
+    for hop in seen.hops:
+        names, ticks, late = _lateness(seen, hop)
+        for number, entry in seen.into(hop):
+            first = int(np.searchsorted(ticks, entry.mail.end))
+            own = late[first : first + AHEAD]
+            if len(own):
+                best = own.max(axis=0)
+                answers[number] = max(zip(best, [rng.random() for _ in names], names, strict=True))[
+                    2
+                ]
+    return answers
+
+
+def _lateness(seen: Observation, hop: str) -> tuple[list[str], Floats, Floats]:
+    """Receivers, the ticks' times, and for each tick how late each link's cell was, in units of
+    what is usual of that link: the first after its tick, each other after the one before it."""
+    cells = {to: starts(own) for (sender, to), own in seen.packets.items() if sender == hop}
+    cells = {to: own for to, own in cells.items() if len(own) >= LEAST and to in seen.hops}
+    if not cells:
+        return [], np.empty(0), np.empty((0, 0))
+    period = float(np.median(np.concatenate([np.diff(own) for own in cells.values()])))
+    begin = min(own[0] for own in cells.values())
+    counted = {to: _counted(own, begin, period) for to, own in cells.items()}
+    numbers = np.concatenate(list(counted.values()))
+    slope, start = np.polyfit(numbers, np.concatenate(list(cells.values())), 1)
+    ticks = start + slope * np.arange(numbers.max() + 1)
+    late = np.full((len(ticks), len(cells)), np.nan)
+    for place, (to, own) in enumerate(cells.items()):
+        late[counted[to], place] = own - ticks[counted[to]]
+    order = np.argsort(np.nanmedian(late, axis=0))
+    late = late[:, order]
+    steps = np.diff(late, axis=1, prepend=0.0)
+    steps -= np.nanmedian(steps, axis=0)
+    steps /= _SPREAD * np.nanmedian(np.abs(steps), axis=0) + 1e-6
+    names = list(cells)
+    return [names[place] for place in order], ticks, np.nan_to_num(steps, nan=-np.inf)
+
+
+def _counted(own: Floats, begin: float, period: float) -> NDArray[np.intp]:
+    """The number of each cell's tick: by its gaps, as a period's error would add up."""
+    gaps = np.rint(np.diff(own, prepend=begin) / period)
+    return np.cumsum(gaps).astype(np.intp)
