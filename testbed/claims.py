@@ -604,7 +604,7 @@ _TABLE: tuple[Claim, ...] = (
         group=Group.LOGS,
         causes="Mail that took the way through a mail host, on port 25: its log names who "
         "it was from and to whom it went, whatever the mail hides. Give the remailers a port "
-        "of their own (`LINK=smtp` or `tls`).",
+        "of their own (`LINK=smtp`, `tls` or `cells`).",
     ),
     Claim(
         "link-port",
@@ -686,7 +686,7 @@ _TABLE: tuple[Claim, ...] = (
         twin="key shares seen",
         group=Group.LINKS,
         causes="Session tickets or a cached session (`num_tickets`, resumption), early "
-        "data, or a key share that was kept. `remailer/link/tls.py` is where the context is "
+        "data, or a key share that was kept. `remailer/link/pins.py` is where the context is "
         "made.",
     ),
     Claim(

@@ -33,7 +33,7 @@ _NAMES = (
 
 
 class Link(StrEnum):
-    """The link stages that this version can bring up (docs/claims.md tells the whole ladder)."""
+    """The link stages: what remailers speak to each other (docs/claims.md)."""
 
     PORT25 = "port25"
     DIRECT25 = "direct25"

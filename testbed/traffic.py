@@ -1,4 +1,4 @@
-"""Real mail: which letters a run sends, and how they are submitted and read back.
+"""Real mail: which letters a run sends, and how they are submitted.
 
 Every letter carries the run's marks in its sender, recipient, subject, body and Message-ID. What is
 compared in the end is the body as the recipient's IMAP server gives it: byte for byte.

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from remailer import places
 from remailer.errors import AnswerError
 
 MOST = 200
@@ -30,9 +31,8 @@ class Kept:
 
 
 def folder() -> Path:
-    """Where they are kept if nothing else is said (XDG base directory)."""
-    share = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(share) / "remailer" / "blocks"
+    """Where they are kept if nothing else is said."""
+    return places.users() / "blocks"
 
 
 def keep(path: Path | None, phrases: Sequence[str], rng: random.Random) -> Path:

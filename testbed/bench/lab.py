@@ -53,8 +53,6 @@ class Fed:
 
     rate: float
     """Mails a second, from the first connection to the last arrival."""
-    feeder: float
-    """Seconds of processor time that feeding took a mail."""
 
 
 @dataclass
@@ -93,7 +91,7 @@ class Lab:
         if fed["failed"] or (way.arrives and fed["arrived"] != mails):
             why = next(iter(fed["failed"]), f"{fed['arrived']} of {mails} mails arrived")
             raise WebError(f"bench: {name}: {why} ({fed['unmarked']} of them unopened)")
-        return Fed(mails / fed["seconds"], fed["cpu"] / mails)
+        return Fed(mails / fed["seconds"])
 
     def container(self, service: str) -> Container:
         """One of them, as Docker has it now."""

@@ -1,1 +1,1 @@
-"""The verdict, shown: on the terminal, as JSON and JUnit, and as one HTML page with a picture."""
+"""Verdict, leaks, matrix and bench, shown: terminal, JSON, JUnit, pages, pictures, docs."""

@@ -61,7 +61,9 @@ def headline(record: Record) -> str:
     if record.status:
         return f"INCONCLUSIVE: nothing was measured {stage}"
     held = sum(row.status is Status.PASS for row in rows)
-    return f"HOLDS: {held} of {len(rows)} claims hold {stage}{_expected(record)}"
+    other = len(rows) - held
+    aside = f" ({other} more not claimed there)" if other else ""
+    return f"HOLDS: all {held} claims hold {stage}{aside}{_expected(record)}"
 
 
 def overall(record: Record) -> Status:

@@ -13,7 +13,7 @@ import pytest
 from pysequoia import packet
 from remailers import address, carry, directory, peer
 
-from remailer import cli
+from remailer import cli, places
 from remailer.client.submission import Submission
 from remailer.directory import Directory
 
@@ -42,7 +42,7 @@ class User:
             patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", err)
             patch.chdir(self.home)
-            patch.setenv("XDG_DATA_HOME", str(self.home / "share"))
+            patch.setenv("HOME", str(self.home))
             with pytest.raises(SystemExit) as ended:
                 cli.main()
         out.flush()
@@ -123,7 +123,7 @@ def test_a_block_an_answer_and_its_text(user: User, encrypt: str) -> None:
         assert said.err == ""
         assert mail.endswith(b"\r\n\r\nhello\r\n")
         return
-    (file,) = (user.home / "share" / "remailer" / "blocks").iterdir()
+    (file,) = (user.home / places.USERS / "blocks").iterdir()
     assert said.err == f"remailer open needs {file}\n"
     assert b"hello" not in mail
     for keep in ((), ("--keep", str(file)), ("--keep", str(file.parent))):
@@ -232,13 +232,13 @@ def test_a_key_that_is_no_good_is_named_before_anything_is_made(
     assert (said.status, said.out) == (2, b"")
     assert line in said.err
     assert said.err.count("\n") == 1
-    assert not (user.home / "share").exists()
+    assert not (user.home / places.USERS).exists()
     assert user(command, *common, "bravo,charlie", *text).status == 0
 
 
 def test_phrases_are_kept_where_only_the_user_reads_them(user: User) -> None:
     said = user("block", "--directory", "directory.json", "--to", "a@b.test")
-    (file,) = (user.home / "share" / "remailer" / "blocks").iterdir()
+    (file,) = (user.home / places.USERS / "blocks").iterdir()
     assert said.err == f"remailer open needs {file}\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700

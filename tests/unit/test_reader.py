@@ -94,10 +94,10 @@ def test_the_right_block_is_found_and_no_more_than_200_are_tried(
     tmp_path: Path, body: bytes, block: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = random.Random(1)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     for others in (["a"], list(reversed(block.phrases)), ["b", "c"]):
         kept.keep(None, others, rng)
-    (tmp_path / "remailer" / "blocks" / "notes").mkdir()
+    (kept.folder() / "notes").mkdir()
     assert reader.read(body, kept.kept(None))[1] == TEXT
     for number in range(kept.MOST):
         file = kept.keep(None, [f"phrase {number}"], rng)

@@ -52,7 +52,7 @@ def remailer(*args: str, given: bytes = b"", home: Path) -> bytes:
     return subprocess.run(
         [sys.executable, "-m", "remailer", *args],
         input=given, capture_output=True, check=True,
-        env=os.environ | {"XDG_DATA_HOME": str(home)},
+        env=os.environ | {"HOME": str(home)},
     ).stdout  # fmt: skip
 
 

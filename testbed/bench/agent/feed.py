@@ -124,7 +124,6 @@ def run(feed: Feed) -> dict[str, Any]:
         "arrived": told["arrived"],
         "unmarked": told["unmarked"],
         "failed": failed,
-        "cpu": time.process_time(),
     }
 
 
