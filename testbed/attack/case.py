@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from testbed.attack import combined, score, statistics
+from testbed.attack import combined, score, statistics, windows
 from testbed.attack.catalogue import ATTACKS, BY_ID, Attack
 from testbed.attack.expected import ALPHA, HARMLESS, Expected, expected
 from testbed.attack.load import Load
@@ -16,7 +16,8 @@ from testbed.attack.match import at_hops, pairs
 from testbed.attack.observation import Observation
 from testbed.attack.observe import observe
 from testbed.attack.plant import LATE, visible
-from testbed.attack.score import Asked, Chain, Crossing, Score, Sets
+from testbed.attack.questions import Asked
+from testbed.attack.score import Chain, Crossing, Score, Sets
 from testbed.attack.truth import Handed, Truth, truth
 from testbed.topology import Topology
 from testbed.wire.capture import CaptureFile
@@ -206,15 +207,15 @@ def _of_windows(
     rng: random.Random,
 ) -> Score | None:
     """A classifier's score; also where cells with mail are late, if it shall be at chance."""
-    windows, late = attack.windows, attack.late
-    assert windows is not None
-    got = score.of_windows(windows(seen, told), rng)
+    found, late = attack.windows, attack.late
+    assert found is not None
+    got = windows.scored(found(seen, told), rng)
     if got is None or late is None or wanted not in {Expected.CHANCE, Expected.QUIET}:
         return got
 
     def finds(seconds: float) -> bool:
-        found = score.of_windows(windows(late(seen, told, seconds), told), rng)
-        return found is not None and found.p < STRICT
+        again = windows.scored(found(late(seen, told, seconds), told), rng)
+        return again is not None and again.p < STRICT
 
     least = next((seconds for seconds in LATE if finds(seconds)), None)
     return replace(got, late=least, planted=least is not None)

@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 from attack_web import HOPS, LINKS, Simulated, pooled
 
-from testbed.attack import n_minus_1, score, statistics, tagging
+from testbed.attack import n_minus_1, questions, score, statistics, tagging, windows
 from testbed.attack.case import scored
 from testbed.attack.catalogue import BY_ID
 from testbed.attack.expected import Expected
 from testbed.attack.observation import Entry, Observation, Transfer
 from testbed.attack.plant import past_everything
-from testbed.attack.score import Asked, Score
+from testbed.attack.questions import Asked
+from testbed.attack.score import Score
 from testbed.attack.truth import Truth
 
 QUIET = Simulated(clear=False, rate=2.0, kinds=("forward",))
@@ -83,13 +84,13 @@ def tagged(web: Simulated, *, come_out: bool) -> Observation:
 
 
 def test_a_tag_that_comes_out_tells_whom_a_mail_is_for() -> None:
-    asked = score.recipient("forward")(QUIET.seen, QUIET.truth)
+    asked = questions.recipient("forward")(QUIET.seen, QUIET.truth)
     guesses = tagging.guess(tagged(QUIET, come_out=True), random.Random(1))
     assert score.of_answers(guesses, asked, random.Random(1)).value == 1.0
 
 
 def test_a_tag_that_was_cut_off_tells_nothing() -> None:
-    asked = score.recipient("forward")(QUIET.seen, QUIET.truth)
+    asked = questions.recipient("forward")(QUIET.seen, QUIET.truth)
     guesses = tagging.guess(tagged(QUIET, come_out=False), random.Random(1))
     assert score.of_answers(guesses, asked, random.Random(1)).p > 0.01
 
@@ -150,18 +151,18 @@ def test_colluding_remailers_know_what_they_did_whatever_the_links_hide() -> Non
     assert score_.value == pytest.approx(share + (1 - share) / 4, abs=0.08)
 
 
-def windows(web: Simulated) -> Score:
-    found = score.of_windows(score.of_links(web.seen, web.truth), random.Random(1))
+def told_apart(web: Simulated) -> Score:
+    found = windows.scored(windows.of_links(web.seen, web.truth), random.Random(1))
     assert found is not None
     return found
 
 
 def test_busy_links_are_told_from_idle_ones_by_their_packets() -> None:
-    assert windows(Simulated(clear=False, rate=2.0)).low >= 0.9
+    assert told_apart(Simulated(clear=False, rate=2.0)).low >= 0.9
 
 
 def test_a_link_that_always_sends_looks_neither_busy_nor_idle() -> None:
-    found = windows(Simulated(cells=True, rate=2.0))
+    found = told_apart(Simulated(cells=True, rate=2.0))
     assert found.low <= 0.5 <= found.high
     assert found.p > 0.01
 
@@ -174,7 +175,7 @@ def test_a_pacer_that_falters_when_there_is_mail_is_caught() -> None:
         own = packets[letter.path]
         packets[letter.path] = [(t + 0.03 if at <= t < at + 1 else t, size) for t, size in own]
     seen = replace(web.seen, packets={link: tuple(own) for link, own in packets.items()})
-    found = score.of_windows(score.of_links(seen, web.truth), random.Random(1))
+    found = windows.scored(windows.of_links(seen, web.truth), random.Random(1))
     assert found is not None
     assert found.low > 0.7
     assert found.p < 0.01
@@ -183,9 +184,9 @@ def test_a_pacer_that_falters_when_there_is_mail_is_caught() -> None:
 def test_a_mail_that_nobody_can_read_in_the_end_leaves_its_link_idle_again() -> None:
     """Known by its recipient: as many left for him as came in for him."""
     web = Simulated(cells=True, rate=2.0)
-    known = score.of_links(web.seen, web.truth)
+    known = windows.of_links(web.seen, web.truth)
     read = {n: at for n, at in web.truth.exits.items() if web.letters[n].kind == "forward"}
-    unread = score.of_links(web.seen, replace(web.truth, exits=read))
+    unread = windows.of_links(web.seen, replace(web.truth, exits=read))
     assert len(read) == len(web.letters) / 2
     assert sum(unread.labels) == sum(known.labels)
     assert len(unread.labels) == len(known.labels)
@@ -193,7 +194,7 @@ def test_a_mail_that_nobody_can_read_in_the_end_leaves_its_link_idle_again() -> 
 
 def test_too_few_windows_are_no_measurement() -> None:
     web = Simulated(mails=1, rate=40.0)
-    assert score.of_windows(score.of_links(web.seen, web.truth), random.Random(1)) is None
+    assert windows.scored(windows.of_links(web.seen, web.truth), random.Random(1)) is None
 
 
 def lines(web: Simulated) -> Observation:
