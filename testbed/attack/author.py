@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 
 import numpy as np
 
@@ -18,6 +19,19 @@ def guess(seen: Observation, rng: random.Random) -> dict[int, str]:
             chosen = rng.randrange(len(seen.entries)) if entry is None else entry
             answers[exit_] = seen.entries[chosen].sender
     return answers
+
+
+def of_people(seen: Observation, rng: random.Random) -> dict[str, str]:
+    """For each recipient, whose entries fit all that he gets best, mail by mail."""
+    people = sorted({entry.sender for entry in seen.entries})
+    theirs: dict[str, list[int]] = defaultdict(list)
+    for number, exit_ in enumerate(seen.exits):
+        theirs[exit_.recipient].append(number)
+    return {
+        who: people[int(match.jittered(cost[own].sum(axis=0, keepdims=True), rng).argmin())]
+        for cost in costs(seen)
+        for who, own in theirs.items()
+    }
 
 
 def costs(seen: Observation) -> list[match.Costs]:

@@ -158,6 +158,11 @@ ATTACKS = (
         author.costs, plant=plant.from_home, of_exits=True,
     ),
     Attack(
+        "author, all mails", "W", "who writes to a person, from all mails that he gets",
+        "Serjantov and Danezis 2002 (the set); Levine, Reiter, Wang and Wright 2004 (in kind)",
+        author.of_people, questions.writer("forward", "padded"), plant=plant.from_home,
+    ),
+    Attack(
         "intersection", "W", "whom does a person write to: who gets mail each time he writes",
         "Berthold, Pfitzmann and Standtke 2000", intersection.guess, questions.correspondent,
     ),

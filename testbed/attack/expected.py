@@ -78,6 +78,7 @@ TABLE: dict[str, dict[str, tuple[Expected, Expected]]] = {
     "end to end":            _row((B, B), (B, B), (B, B), (B, B), (B, B), (N, N)),
     "author":                _row((M, M), (M, M), (B, M), (B, M), (B, M), (N, N)),
     "author, padded":        _row((M, M), (M, M), (M, M), (M, M), (M, M), (C, C)),
+    "author, all mails":     _row((M, M), (M, M), (M, M), (M, M), (M, M), (C, C)),
     "intersection":          _row((M, M), (M, M), (B, M), (B, M), (M, M), (N, N)),
     "disclosure":            _row((M, M), (M, M), (B, M), (B, M), (M, M), (N, N)),
     "tagging":               _row((B, B), (B, B), (B, B), (B, B), (B, B), (N, N)),

@@ -45,11 +45,11 @@ def past_everything(seen: Observation, truth: Truth, asked: Collection[Hashable]
 
 
 def from_home(seen: Observation, truth: Truth, asked: Collection[Hashable]) -> Observation:
-    """The same trace, but these exits' mails also went over their writers' own lines just before:
-    sealed, of their own size, past all cells."""
+    """The same trace, but these exits' mails, or all of these recipients', also went over their
+    writers' own lines just before: sealed, of their own size, past all cells."""
     more = []
     for number, exit_ in enumerate(seen.exits):
-        if number in asked:
+        if number in truth.left and (number in asked or exit_.recipient in asked):
             letter, at = truth.left[number], exit_.mail.start - AT_ONCE
             size = round(exit_.mail.size * GROWTH ** len(letter.path))
             more.append(Entry(letter.path[0], letter.sender, Transfer(at, at, size)))

@@ -110,6 +110,22 @@ def author(*kinds: str) -> Ask:
     return ask
 
 
+def writer(*kinds: str) -> Ask:
+    """For each recipient of mails of these kinds that left and can be read: who writes to him?
+
+    All that he gets leaves at one hop.
+    """
+
+    def ask(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
+        return {
+            letter.recipient: Asked(letter.sender, seen.exits[number].hop, letter.path)
+            for number, letter in truth.left.items()
+            if letter.kind in kinds
+        }
+
+    return ask
+
+
 def _block(seen: Observation, number: int) -> Hashable:
     entry = seen.entries[number]
     return entry.hop, int((entry.mail.end - seen.span[0]) / BLOCK)

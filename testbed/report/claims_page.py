@@ -55,6 +55,12 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
         "(docs/attacks.md): nearly always.",
     ),
     (
+        "A link that somebody fills or holds up",
+        "On links of cells so many go a second, whoever they are for. Who fills a link with mail of "
+        "his own, or holds its packets up, and sees whose mail is late then, learns which link it "
+        "takes. No attack of ours tries it (docs/attacks.md).",
+    ),
+    (
         "Covert timing below a rate",
         "Delays in the pool that are drawn from the mail and a key, and follow the pool's law, "
         "look like chance to all but who has the key: some five bits a mail where a node's own "

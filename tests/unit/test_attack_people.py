@@ -246,6 +246,20 @@ def test_who_wrote_is_not_known_of_users_with_proxies_but_a_plant_is_found() -> 
     assert after.low <= after.chance <= after.high
 
 
+def test_who_writes_to_somebody_is_known_from_all_he_gets_and_of_proxies_only_with_a_plant() -> (
+    None
+):
+    attack = BY_ID["author, all mails"]
+    before = scored(attack, [(PADDED.seen, PADDED.truth)], Expected.OPEN, random.Random(2))
+    assert before is not None
+    assert before.low > 0.8
+    known = Truth({}, {}, PADDED.truth.left)
+    after = scored(attack, [(lines(PADDED), known)], Expected.CHANCE, random.Random(2))
+    assert after is not None
+    assert (after.n, after.planted) == (len(LINKS), True)
+    assert after.low <= after.chance <= after.high
+
+
 @pytest.mark.parametrize(
     ("shown", "late", "found"), [(0.0, 0.0, False), (0.5, 0.0, True), (0.5, 1.0, True)]
 )
