@@ -56,9 +56,9 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
     ),
     (
         "A link that somebody fills or holds up",
-        "On links of cells so many go a second, whoever they are for. Who fills a link with mail of "
-        "his own, or holds its packets up, and sees whose mail is late then, learns which link it "
-        "takes. No attack of ours tries it (docs/attacks.md).",
+        "On links of cells so many go a second, whoever they are for. Who fills a link with his "
+        "own mail, or holds its packets up, and sees whose mail is late then, learns which link "
+        "that takes. No attack of ours tries it (docs/attacks.md).",
     ),
     (
         "Covert timing below a rate",
