@@ -246,9 +246,7 @@ def test_who_wrote_is_not_known_of_users_with_proxies_but_a_plant_is_found() -> 
     assert after.low <= after.chance <= after.high
 
 
-def test_who_writes_to_somebody_is_known_from_all_he_gets_and_of_proxies_only_with_a_plant() -> (
-    None
-):
+def test_who_writes_to_whom_is_known_of_all_but_users_with_proxies() -> None:
     attack = BY_ID["author, all mails"]
     before = scored(attack, [(PADDED.seen, PADDED.truth)], Expected.OPEN, random.Random(2))
     assert before is not None
