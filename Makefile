@@ -5,7 +5,7 @@
 #   CELLS=n (2: cells a second on each link of LINK=cells, mail or not)
 #   WITNESS=plain (no CAP_SYS_ADMIN: what needs it is inconclusive)
 #   LEAKS=NODE=LEAK,... (up and verify: with planted leaks, docs/leaks.md)
-#   HOSTED=1 (beside each node a mail host that logs)  PORTS=n (free ones)  SEED=n (random)
+#   HOSTED=1 (beside each node a mail host that logs)  PORTS=n (up: four ports from n on; free ones)  SEED=n (random)
 #   COMPOSE="docker-compose" (what is found)
 #   CLEAN=n (20: runs of make leaks over webs without a leak)
 #   PAIRS=n (5: what make bench measures of each, in nine minutes)

@@ -43,6 +43,18 @@ class Evidence:
     context: Context = Context()
 
 
+MOST_TOLD = 20
+"""Pieces of evidence in one row."""
+
+
+def some(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """The first pieces of evidence, and how many more there are."""
+    if len(evidence) <= MOST_TOLD:
+        return tuple(evidence)
+    rest = len(evidence) - MOST_TOLD
+    return (*evidence[:MOST_TOLD], Evidence(evidence[MOST_TOLD].where, f"and {rest} more like it"))
+
+
 @dataclass(frozen=True)
 class Control:
     """The positive twin: what the same code had to find in the same run, and whether it did."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from testbed.hexdump import dump
 from testbed.topology import Link, Node, Topology
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Control, Evidence, Finding, judge, some
 from testbed.wire.capture import DNS_TWIN, SYSLOG_TWIN
 from testbed.wire.digests import Trail
 from testbed.wire.frames import Frames, shown
@@ -29,8 +29,6 @@ _ARP = "ethernet 0x0806"
 _ECHO_REQUEST = 8
 _KERNELS_OWN = frozenset({130, 131, 132, 133, 134, 135, 136, 137, 143})
 """ICMPv6: groups (RFC 2710, RFC 3810), routers, neighbours and redirects (RFC 4861)."""
-_MOST = 5
-"""Pieces of evidence that a row shows; the rest is counted."""
 
 
 def noise(c: Conversation | Packet) -> bool:
@@ -200,11 +198,3 @@ def _syslog(
         looked_at=f"{len(own):,} packets from it, and its /dev",
         controls=(whole, twin, *controls), evidence=some([*bad, *files]), kind="syslog",
     )  # fmt: skip
-
-
-def some(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
-    """The first few pieces of evidence, and how many more there are."""
-    if len(evidence) <= _MOST:
-        return tuple(evidence)
-    rest = len(evidence) - _MOST
-    return (*evidence[:_MOST], Evidence(evidence[_MOST].where, f"and {rest} more like it"))

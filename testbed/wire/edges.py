@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from testbed.topology import MailHost, Node, Topology
 from testbed.traffic import Letter
-from testbed.verdict import Control, Evidence
-from testbed.wire.contacts import hardware, some
+from testbed.verdict import Control, Evidence, some
+from testbed.wire.contacts import hardware
 from testbed.wire.frames import Frames
 from testbed.wire.packets import Packet, Stream, Wire
 from testbed.wire.smtp import Talk, talk

@@ -13,11 +13,11 @@ from itertools import pairwise
 
 from testbed.topology import LINK_PORT, Link, Node, Topology
 from testbed.traffic import Letter, trail, values
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Control, Evidence, Finding, judge, some
 from testbed.wire import cells, contacts
 from testbed.wire.canary import FORMS, Canaries, Hit
 from testbed.wire.capture import CaptureFile
-from testbed.wire.contacts import noise, some
+from testbed.wire.contacts import noise
 from testbed.wire.digests import Digests
 from testbed.wire.frames import Frames
 from testbed.wire.packets import (

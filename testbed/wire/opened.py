@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from testbed.topology import Node, Topology
-from testbed.verdict import Control, Finding, judge
+from testbed.verdict import Control, Finding, judge, some
 from testbed.wire.frames import Frames
 from testbed.wire.packets import Stream, Wire
-from testbed.witness.inside import some
 
 
 def findings(

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from testbed.agent import Answer
 from testbed.contract import DATABASE, SPOOL
-from testbed.verdict import Context, Control, Evidence, Finding, judge
+from testbed.verdict import Context, Control, Evidence, Finding, judge, some
 from testbed.witness.agent.calls import PROBES
-from testbed.witness.inside import caller, excerpt, some, unseen
+from testbed.witness.inside import caller, excerpt, unseen
 
 CLAIM = "silent-calls"
 

@@ -20,8 +20,8 @@ from docker.models.containers import Container
 from testbed.contract import KEYS, SPOOL
 from testbed.run import Run
 from testbed.topology import Topology
-from testbed.verdict import Control, Evidence, Finding, judge
-from testbed.witness.inside import TROUBLE, excerpt, reason, some, unseen
+from testbed.verdict import Control, Evidence, Finding, judge, some
+from testbed.witness.inside import TROUBLE, excerpt, reason, unseen
 from testbed.witness.moments import Moment
 from testbed.witness.output import TIMED_OUT
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from testbed.agent import Answer, stream
 from testbed.contract import SPOOL
 from testbed.run import Run
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Control, Evidence, Finding, judge, some
 from testbed.wire.canary import Canaries
-from testbed.witness.inside import TROUBLE, excerpt, reason, some, unseen
+from testbed.witness.inside import TROUBLE, excerpt, reason, unseen
 
 MAILS = 2
 """Cover mails to each node."""

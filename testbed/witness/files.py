@@ -15,9 +15,9 @@ from remailer.deliver import SOCKET
 from testbed.agent import Answer
 from testbed.contract import DATABASE, DECLARED, SPOOL
 from testbed.run import Run
-from testbed.verdict import Context, Control, Evidence, Finding, judge
+from testbed.verdict import Context, Control, Evidence, Finding, judge, some
 from testbed.wire.canary import Canaries
-from testbed.witness.inside import TROUBLE, ask, excerpt, marked, reason, some, sought, unseen
+from testbed.witness.inside import TROUBLE, ask, excerpt, marked, reason, sought, unseen
 
 DEVICES = frozenset({"full", "null", "random", "tty", "urandom", "zero", "console"})
 LINKS = {

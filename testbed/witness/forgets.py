@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from testbed.agent import Answer
 from testbed.contract import SPOOL
 from testbed.traffic import Letter
-from testbed.verdict import Control, Evidence, Finding, judge
-from testbed.witness.inside import excerpt, some, unseen
+from testbed.verdict import Control, Evidence, Finding, judge, some
+from testbed.witness.inside import excerpt, unseen
 from testbed.witness.moments import Moment
 
 

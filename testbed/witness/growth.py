@@ -16,9 +16,9 @@ from testbed.agent import Answer
 from testbed.contract import DATABASE, SPOOL
 from testbed.topology import Link, Topology
 from testbed.traffic import Letter
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Control, Evidence, Finding, judge, some
 from testbed.witness.files import MAIL_LOG
-from testbed.witness.inside import excerpt, some, unseen
+from testbed.witness.inside import excerpt, unseen
 from testbed.witness.moments import Moment
 
 PAGE = 4096

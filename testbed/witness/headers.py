@@ -13,10 +13,10 @@ from testbed.hexdump import around
 from testbed.run import Run
 from testbed.topology import Node, Topology
 from testbed.traffic import Letter, trail, values
-from testbed.verdict import Context, Control, Evidence, Finding, judge
+from testbed.verdict import Context, Control, Evidence, Finding, judge, some
 from testbed.wire.canary import FIELDS, Canaries
 from testbed.wire.digests import Digests
-from testbed.witness.inside import excerpt, some
+from testbed.witness.inside import excerpt
 
 HOSTS_OWN = frozenset({"return-path", "delivered-to", "x-original-to", "received"})
 """What the recipient's host adds."""

@@ -18,10 +18,10 @@ from docker.errors import NotFound
 
 from testbed.run import Run
 from testbed.topology import MailHost, Node, Topology
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Control, Evidence, Finding, judge, some
 from testbed.web import Web
 from testbed.witness.files import MAIL_LOG
-from testbed.witness.inside import TROUBLE, excerpt, reason, some
+from testbed.witness.inside import TROUBLE, excerpt, reason
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,6 @@ from testbed.wire.canary import Canaries
 REST_WITHIN = 8.0
 """Seconds in which a node has to come to rest: conversations end 2 s after their last mail."""
 
-MOST_TOLD = 20
-"""Pieces of evidence of one row that are told; the rest is counted."""
-
 TROUBLE = (APIError, RequestException, TestbedError, ValueError, KeyError)
 """What asking may raise: Docker or the agent is gone, or has said something else."""
 
@@ -105,14 +102,6 @@ def caller(one: Mapping[str, Any]) -> str:
     """Who made a system call: of what the kernel only counted no process is known."""
     process = f"process {one['pid']}, " if "pid" in one else ""
     return f"{excerpt(one['command'])} ({process}uid {one['uid']})"
-
-
-def some(evidence: Sequence[Evidence]) -> list[Evidence]:
-    """The first pieces of evidence, and how many more there are."""
-    if len(evidence) <= MOST_TOLD:
-        return list(evidence)
-    rest = len(evidence) - MOST_TOLD
-    return [*evidence[:MOST_TOLD], Evidence(evidence[MOST_TOLD].where, f"and {rest} more like it")]
 
 
 def excerpt(text: str) -> str:

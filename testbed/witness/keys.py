@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from testbed.agent import Answer
 from testbed.contract import KEYS
 from testbed.run import Run
-from testbed.verdict import Control, Evidence, Finding, judge
-from testbed.witness.inside import ask, some, unseen
+from testbed.verdict import Control, Evidence, Finding, judge, some
+from testbed.witness.inside import ask, unseen
 
 
 def findings(run: Run) -> list[Finding]:

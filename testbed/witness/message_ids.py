@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from testbed.agent import Answer
 from testbed.hexdump import dump
 from testbed.traffic import Letter
-from testbed.verdict import Context, Control, Evidence, Finding, judge
+from testbed.verdict import Context, Control, Evidence, Finding, judge, some
 from testbed.witness.headers import parse
-from testbed.witness.inside import excerpt, some, unseen
+from testbed.witness.inside import excerpt, unseen
 
 CLAIM = "message-ids"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from testbed.hexdump import dump
 from testbed.run import Run
-from testbed.verdict import Context, Control, Evidence, Finding, judge
-from testbed.witness.inside import TROUBLE, excerpt, reason, some, unseen
+from testbed.verdict import Context, Control, Evidence, Finding, judge, some
+from testbed.witness.inside import TROUBLE, excerpt, reason, unseen
 
 READABLE = frozenset({"json-file", "local", "journald"})
 """Log drivers that keep what they are given and can be read back."""

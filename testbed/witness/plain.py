@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from testbed.agent import Answer
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Control, Evidence, Finding, judge, some
 from testbed.wire.canary import Canaries
 from testbed.wire.digests import Trail
-from testbed.witness.inside import excerpt, marked, some, unseen
+from testbed.witness.inside import excerpt, marked, unseen
 from testbed.witness.moments import Moment
 
 TEXTS = ("command", "environment", "titles", "folders")

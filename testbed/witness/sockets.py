@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from remailer.link.calls import UNSENT
 from testbed.agent import Answer
 from testbed.topology import Link, Node, Topology
-from testbed.verdict import Context, Control, Evidence, Finding, judge
+from testbed.verdict import Context, Control, Evidence, Finding, judge, some
 from testbed.wire.identities import PROBE_PORTS
-from testbed.witness.inside import caller, excerpt, some, unseen
+from testbed.witness.inside import caller, excerpt, unseen
 
 CLAIM = "silent-sockets"
 

@@ -11,9 +11,9 @@ from threading import Event
 from testbed.agent import Answer
 from testbed.contract import DATABASE, KEYS, SPOOL
 from testbed.run import Run
-from testbed.verdict import Control, Evidence, Finding, judge
+from testbed.verdict import Control, Evidence, Finding, judge, some
 from testbed.witness import forgets
-from testbed.witness.inside import REST_WITHIN, ask, excerpt, marked, some, sought, unseen
+from testbed.witness.inside import REST_WITHIN, ask, excerpt, marked, sought, unseen
 from testbed.witness.moments import Moment
 
 CATCH_WITHIN = 30.0

@@ -15,10 +15,10 @@ from docker.models.containers import Container
 from testbed.contract import DATABASE, SPOOL
 from testbed.hexdump import dump
 from testbed.run import Run
-from testbed.verdict import Context, Control, Evidence, Finding, judge
+from testbed.verdict import Context, Control, Evidence, Finding, judge, some
 from testbed.witness import output
 from testbed.witness.agent import database
-from testbed.witness.inside import TROUBLE, reason, some, unseen
+from testbed.witness.inside import TROUBLE, reason, unseen
 
 STOP_WITHIN = 10
 """Seconds that a node may take to end."""

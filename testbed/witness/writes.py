@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from testbed.agent import Answer
 from testbed.contract import DATABASE, SPOOL, WRITTEN
 from testbed.hexdump import dump
-from testbed.verdict import Context, Control, Evidence, Finding, judge
-from testbed.witness.inside import excerpt, some, unseen
+from testbed.verdict import Context, Control, Evidence, Finding, judge, some
+from testbed.witness.inside import excerpt, unseen
 
 CLAIM = "silent-writes"
 
