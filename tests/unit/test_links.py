@@ -16,7 +16,7 @@ from wire_rows import BRIDGE, Sample, hello, record
 
 from testbed.topology import LINK_PORT, PROBE_PORT, Link
 from testbed.traffic import trail
-from testbed.verdict import Control, Evidence, Finding, Status
+from testbed.verdict import MOST_TOLD, Control, Evidence, Finding, Status
 from testbed.wire import contacts, links
 from testbed.wire.asked import ASKED
 from testbed.wire.capture import CaptureFile
@@ -379,7 +379,7 @@ def test_much_evidence_is_counted() -> None:
         plant_other_port(sample)
         sample.tape.tcp(sample.alpha.host, sample.bravo.host, 7777, [b"x"])
     evidence = look(sample)["link-port", AB].evidence
-    assert len(evidence) == 6
+    assert len(evidence) == MOST_TOLD + 1
     assert "more like it" in evidence[-1].what
 
 
