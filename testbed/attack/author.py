@@ -22,16 +22,17 @@ def guess(seen: Observation, rng: random.Random) -> dict[int, str]:
 
 
 def of_people(seen: Observation, rng: random.Random) -> dict[str, str]:
-    """For each recipient, whose entries fit all that he gets best, mail by mail."""
+    """For each recipient, whose entries fit all that he gets best; each writes to one person."""
     people = sorted({entry.sender for entry in seen.entries})
     theirs: dict[str, list[int]] = defaultdict(list)
     for number, exit_ in enumerate(seen.exits):
         theirs[exit_.recipient].append(number)
-    return {
-        who: people[int(match.jittered(cost[own].sum(axis=0, keepdims=True), rng).argmin())]
-        for cost in costs(seen)
-        for who, own in theirs.items()
-    }
+    answers: dict[str, str] = {}
+    for cost in costs(seen):
+        whole = np.array([cost[own].sum(axis=0) for own in theirs.values()])
+        for who, person in zip(theirs, match.assign(match.jittered(whole, rng)), strict=True):
+            answers[who] = rng.choice(people) if person is None else people[person]
+    return answers
 
 
 def costs(seen: Observation) -> list[match.Costs]:
