@@ -97,7 +97,14 @@ def test_the_set_of_a_poisson_mix_is_e_times_rate_times_delay() -> None:
     assert sets.size == pytest.approx(2.718 * 2.0, rel=0.2)  # a mail a second into each hop
 
 
-ELSE = {"end to end", "author", "author, padded", "intersection", "disclosure"}
+ELSE = {
+    "end to end",
+    "author",
+    "author, padded",
+    "author, all mails",
+    "intersection",
+    "disclosure",
+}
 """What isn't asked for a hop."""
 
 

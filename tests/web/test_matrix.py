@@ -83,4 +83,4 @@ def test_users_with_proxies_write_and_their_lines_have_nothing_but_cells(
     score = case.scores["author, padded"]
     assert score is not None
     assert score.n == 12
-    assert set(case.scores) == {"author, padded", "user's line"}
+    assert set(case.scores) == {"author, padded", "author, all mails", "user's line"}
