@@ -27,7 +27,7 @@ class Field:
     case: Case
     score: Score | None
     p: float
-    """Corrected for all fields of the matrix (Holm)."""
+    """Corrected (Holm) for its stage's fields that should be harmless, or its others (case.py)."""
     expected: Expected
     outcome: Outcome
     why: str = ""

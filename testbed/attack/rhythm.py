@@ -42,9 +42,8 @@ def guess(seen: Observation, rng: random.Random) -> dict[int, str]:
             own = late[first : first + AHEAD]
             if len(own):
                 best = own.max(axis=0)
-                answers[number] = max(zip(best, [rng.random() for _ in names], names, strict=True))[
-                    2
-                ]
+                ties = [rng.random() for _ in names]
+                *_, answers[number] = max(zip(best, ties, names, strict=True))
     return answers
 
 
