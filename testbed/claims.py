@@ -359,7 +359,7 @@ _TABLE: tuple[Claim, ...] = (
         "and connections of the prober to it, each odd in one field (hop limit, service bits, "
         "segment size, window, source port), and its hellos of another version of TLS, are told "
         "apart by the same code",
-        ("tcp-ttl", "tls-alpn"),
+        ("tcp-ttl", "tls-alpn", "cell-ttl"),
         short="no choice in TCP and TLS",
         twin="a changed field found",
         group=Group.WIRE,
@@ -707,18 +707,26 @@ _TABLE: tuple[Claim, ...] = (
     ),
     Claim(
         "link-cells",
-        "Every record after the handshake has one size, and cells go at the same rate in both "
-        "directions whether or not there is mail.",
+        "Every record after the handshake has one size and is one packet, cells go at the same "
+        "rate in both directions whether or not there is mail, and nobody hangs up.",
         "W",
         "link",
-        "the sniffer; TLS record headers, with the times of their packets",
+        "the sniffer; TLS record headers, with their packets and times (the first cell of each "
+        "direction is left out where it comes to packets: TCP's window is not open yet)",
         "the number of records is what rate and time demand, and this link's mails arrived",
-        ("cover-stops", "two-sizes", "cells-unpadded", "padding-bits"),
+        (
+            "cover-stops",
+            "two-sizes",
+            "cells-unpadded",
+            "padding-bits",
+            "line-renewed",
+            "cell-pieces",
+        ),
         not_claimed_at=_BY_SIZE,
         group=Group.LINKS,
         causes="A cell written in pieces or with a message's own length, a close_notify, cover "
-        "that stops when there is nothing to send, or ticks that wait for work: see "
-        "`remailer/link/pacer.py`. Packet and size, or the pause, are named.",
+        "that stops when there is nothing to send, a link that is called anew, or ticks that wait "
+        "for work: see `remailer/link/pacer.py`. Packet and size, or the pause, are named.",
         short="equal cells at an even rate",
         twin="cells as time demands",
     ),
@@ -731,7 +739,7 @@ _TABLE: tuple[Claim, ...] = (
         "a prober on the web's network",
         "with a pinned key the same prober is let in, and a server that refuses nobody lets in "
         "each of the strangers",
-        ("peer-unpinned",),
+        ("peer-unpinned", "caller-by-address"),
         frozenset({Link.SMTP}),
         not_claimed_at=_PORT_25,
         short="takes nothing from a stranger",
@@ -749,7 +757,7 @@ _TABLE: tuple[Claim, ...] = (
         "node",
         "a prober that answers as a peer",
         "when the same prober shows the pinned key the waiting mail arrives, once",
-        ("peer-unpinned", "link-clear"),
+        ("peer-unpinned", "caller-by-address"),
         frozenset({Link.DIRECT25, Link.SMTP}),
         not_claimed_at=frozenset({Link.PORT25}),
         short="hands no mail to an impostor",

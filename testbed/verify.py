@@ -216,7 +216,7 @@ def _judged(
     """What the wire shows of nodes and links, while other witnesses still look."""
     topology, whole = run.web.topology, links.is_whole(wire, captured)
     return [
-        *links.findings(wire, topology, run.canaries, run.letters, captured),
+        *links.findings(wire, topology, run.canaries, run.letters, captured, run.began),
         *choices.findings(wire, topology, run.letters, captured, given, run.began),
         *transfers.findings(wire, topology, run.letters, whole, run.began),
         *opened.findings(wire, topology, whole, seized),

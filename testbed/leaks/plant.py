@@ -44,7 +44,7 @@ class Plant:
     """Claims that may accuse the node of it, depending on when they look."""
     hosted: bool = False
     """It takes a mail host beside the node."""
-    link: Link = field(default=Link.TLS, kw_only=True)
+    link: Link = field(default=Link.CELLS, kw_only=True)
     """The link stage that it takes."""
     everywhere: bool = field(default=False, kw_only=True)
     """Both ends of a link have to be in it: it is at every node of a web of its own."""

@@ -40,10 +40,12 @@ class Load:
 
 
 LOADS = (
-    Load(Link.TLS, 3, "off", 3),
     Load(Link.CELLS, 5, "exponential:1.0", 1),
+    Load(Link.TLS, 3, "off", 2),
     Load(Link.CELLS, 4, "exponential:2.0", 1),
-    Load(Link.TLS, 7, "exponential:1.5", 3),
+    Load(Link.CELLS, 6, "exponential:0.5", 1),
+    Load(Link.TLS, 7, "exponential:1.5", 2),
+    Load(Link.CELLS, 3, "off", 1),
 )
 """The clean webs, again and again: each gives another load, and each run another seed."""
 

@@ -7,6 +7,7 @@ is accused; when the whole web pauses it was the machine, and nothing is known.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -41,6 +42,12 @@ class Flow:
     """(frame, bytes) of each record that is neither the handshake's nor a cell."""
     shaken: tuple[int, int] = (0, 0)
     """Frame in which what was sealed before the first cell ended, and its bytes."""
+    split: tuple[tuple[int, int], ...] = ()
+    """(frame, packets) of each cell but the first that took several: a kernel sends a cell that it
+    is given whole in one, once TCP's window is open."""
+    hung_up: tuple[int, float, float] = (0, 0.0, 0.0)
+    """Frame in which this end hung up, if it was the first to do so; when; and how long it had
+    heard nothing by then."""
 
     @property
     def seconds(self) -> float:
@@ -56,6 +63,7 @@ def turned(stream: Stream) -> Stream:
         server=stream.client,
         sent=stream.received,
         received=stream.sent,
+        ends=(stream.ends[1], stream.ends[0]),
     )
 
 
@@ -77,9 +85,27 @@ def flow(stream: Stream, times: Mapping[int, float]) -> Flow:
             shaken = stream.sent.frame(at), sealed
         if size != RECORD and (place > first or sealed > HANDSHAKE_MOST):
             strange.append((stream.sent.frame(at), size))
-    cells = [times[stream.sent.frame(at)] for at, size in found if size == RECORD]
+    whole = [at for at, size in found if size == RECORD]
+    cells = [times[stream.sent.frame(at)] for at in whole]
+    counted = [(stream.sent.frame(at), _packets(stream.sent, at)) for at in whole[1:]]
+    split = tuple((frame, packets) for frame, packets in counted if packets > 1)
     seen = [times[f] for way in (stream.sent, stream.received) for f in way.frames[-1:]]
-    return Flow(tuple(cells), max(seen, default=0.0), tuple(strange), shaken)
+    hung_up = _hung_up(stream, times)
+    return Flow(tuple(cells), max(seen, default=0.0), tuple(strange), shaken, split, hung_up)
+
+
+def _packets(way: Bytes, at: int) -> int:
+    """In how many packets the record came whose header is at that offset."""
+    end = at + RECORD_HEADER + RECORD
+    return 1 + bisect_left(way.starts, end) - bisect_right(way.starts, at)
+
+
+def _hung_up(stream: Stream, times: Mapping[int, float]) -> tuple[int, float, float]:
+    own, other = stream.ends
+    if not own or 0 < other < own:
+        return 0, 0.0, 0.0
+    heard = max((times[f] for f in stream.received.frames if f < own), default=0.0)
+    return own, times[own], times[own] - heard
 
 
 def _records(way: Bytes) -> Iterator[tuple[int, int]]:
@@ -88,12 +114,19 @@ def _records(way: Bytes) -> Iterator[tuple[int, int]]:
         yield at - RECORD_HEADER, int.from_bytes(way.data[at - 2 : at], "big")
 
 
-def evidence(own: Iterable[Flow], others: Sequence[Flow], rate: float) -> Iterator[Evidence]:
-    """What one direction shows that it should not; `others`: what other nodes sent meanwhile."""
+def evidence(
+    own: Iterable[Flow], others: Sequence[Flow], rate: float, since: float
+) -> Iterator[Evidence]:
+    """What one direction shows that it should not; `others`: what other nodes sent meanwhile.
+
+    `since`: until then links may come up and go down as whoever has the web likes.
+    """
     usual = sorted(one.shaken[1] for one in (*own, *others) if one.times)
     for one in own:
         for frame, size in one.strange:
             yield Evidence(f"frame {frame}", f"a record of {size} bytes, not {RECORD}")
+        for frame, packets in one.split:
+            yield Evidence(f"frame {frame}", f"a cell in {packets} packets, not one")
         frame, size = one.shaken
         if usual and size > (most := usual[len(usual) // 2] + HANDSHAKE_SLACK):
             yield Evidence(
@@ -105,6 +138,12 @@ def evidence(own: Iterable[Flow], others: Sequence[Flow], rate: float) -> Iterat
             yield Evidence(
                 "the whole connection", f"{len(one.times)} cells where {due:.0f} were due"
             )
+        frame, at, unheard = one.hung_up
+        if one.times and at > since and unheard <= _longest(rate):
+            yield Evidence(
+                f"frame {frame}",
+                f"it hung up after {len(one.times)} cells, though the other end was there",
+            )
         for begin, end in _pauses(one, rate):
             if _went_on(others, begin, end, rate):
                 yield Evidence(
@@ -113,10 +152,13 @@ def evidence(own: Iterable[Flow], others: Sequence[Flow], rate: float) -> Iterat
                 )
 
 
+def _longest(rate: float) -> float:
+    return max(PAUSE_SECONDS, PAUSE_TICKS / rate)
+
+
 def _pauses(one: Flow, rate: float) -> Iterator[tuple[float, float]]:
-    longest = max(PAUSE_SECONDS, PAUSE_TICKS / rate)
     for begin, end in pairwise((*one.times, one.end)):
-        if end - begin > longest:
+        if end - begin > _longest(rate):
             yield begin, end
 
 

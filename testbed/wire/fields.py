@@ -15,7 +15,7 @@ from testbed.topology import Link, Node
 from testbed.verdict import Control, Finding, judge
 from testbed.wire.asked import OF_IP, OF_TCP, OF_TLS
 from testbed.wire.edges import Edges, Told, usual
-from testbed.wire.packets import ACK, CLIENT_HELLO, SERVER_HELLO, SYN, Packet
+from testbed.wire.packets import ACK, CLIENT_HELLO, RST, SERVER_HELLO, SYN, Packet
 
 PORTS = range(32768, 61000)
 """Linux's ip_local_port_range."""
@@ -24,7 +24,6 @@ ODD = frozenset(
     ["ip.ttl", "ip.dsfield", "tcp.options.mss_val", "tcp.window_size_value", "source port"]
 )
 """In what the prober's odd connections differ, one each (probe_agent.be_odd)."""
-RST = 4
 
 
 @dataclass(frozen=True)

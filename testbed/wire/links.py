@@ -43,10 +43,11 @@ def findings(
     canaries: Canaries,
     letters: Sequence[Letter],
     capture: CaptureFile,
+    since: float,
 ) -> list[Finding]:
-    """Four or five rows a link."""
+    """Four or five rows a link. `since`: when the letters began (1970)."""
     whole = is_whole(wire, capture)
-    look = _Look(wire, topology, canaries, letters, whole)
+    look = _Look(wire, topology, canaries, letters, whole, since)
     asked = [look.port, look.encrypted, look.canary, look.ephemeral]
     asked += [look.paced] if topology.link is Link.CELLS else []
     return [row(sender, receiver) for row in asked for sender, receiver in topology.links]
@@ -88,7 +89,9 @@ class _Look:
         canaries: Canaries,
         letters: Sequence[Letter],
         whole: Control,
+        since: float,
     ) -> None:
+        self.since = since
         self.wire, self.topology, self.canaries, self.whole = wire, topology, canaries, whole
         self.frames = Frames(wire.packets, topology)
         self.trails = {n.name: trail(letters, canaries, n) for n in topology.remailers}
@@ -295,7 +298,7 @@ class _Look:
         return judge(
             "link-cells", f"{a.name}>{b.name}", looked_at=cells.looked(own),
             controls=self._controls(a, b, *cells.controls(own, rate, arrived=arrived)),
-            evidence=some(list(cells.evidence(own, others, rate))), kind="cells",
+            evidence=some(list(cells.evidence(own, others, rate, self.since))), kind="cells",
         )  # fmt: skip
 
     @cached_property

@@ -23,7 +23,7 @@ GROUPS = {
 }  # fmt: skip
 """TLS supported groups (IANA) with a name here: all are ephemeral (EC)DH or hybrids."""
 
-SYN, ACK = 2, 16
+FIN, SYN, RST, ACK = 1, 2, 4, 16
 CLIENT_HELLO, SERVER_HELLO = 1, 2
 
 
@@ -103,6 +103,8 @@ class Stream:
     sent: Bytes
     received: Bytes
     hellos: tuple[Hello, ...] = ()
+    ends: tuple[int, int] = (0, 0)
+    """The first packet in which the client hangs up (FIN or RST), and the server; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,12 @@ def _stream(number: int, packets: Sequence[Packet]) -> Stream:
     return Stream(
         number, client, client_port, server, server_port, packets[0].frame, len(packets),
         _direction(ways[0]), _direction(ways[1]), tuple(p.hello for p in packets if p.hello),
+        (_hangs_up(ways[0]), _hangs_up(ways[1])),
     )  # fmt: skip
+
+
+def _hangs_up(packets: Sequence[Packet]) -> int:
+    return next((p.frame for p in packets if p.flags & (FIN | RST)), 0)
 
 
 def _direction(packets: Sequence[Packet]) -> Bytes:

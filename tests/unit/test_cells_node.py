@@ -14,6 +14,7 @@ import test_node
 from node_web import free_port
 from test_node import NAMES, Web
 
+from leaks.rows.cells import CELLS
 from remailer.directory import Directory
 from remailer.init import make
 from remailer.keys import Identity
@@ -130,7 +131,7 @@ async def test_a_node_that_starts_with_mail_for_a_peer_can_be_called(web: Web) -
     writer.close()
 
 
-# -- what is planted at every node (testbed/attack/physical.py) has to carry mail ----------------
+# -- what is planted in links, at every node, has to carry mail ----------------------------------
 
 PLANTED = """
 import sys
@@ -139,6 +140,11 @@ from leaks import {plant}
 if __name__ == "__main__":
 {node}
 """
+
+
+LINKS = {one.name for one in (*PHYSICAL, *CELLS) if one.link is Link.CELLS}
+CARRYING = sorted({*LINKS, "link_clear"} - {"caller_by_address"})
+"""Here all nodes call from one address."""
 
 
 def planted(web: Web, folder: Path, plant: str, cells: float) -> None:
@@ -150,7 +156,7 @@ def planted(web: Web, folder: Path, plant: str, cells: float) -> None:
     web.program = (str(script),)
 
 
-@pytest.mark.parametrize("plant", [one.name for one in PHYSICAL if one.link is Link.CELLS])
+@pytest.mark.parametrize("plant", CARRYING)
 async def test_mail_goes_through_nodes_with_a_plant(web: Web, plant: str, tmp_path: Path) -> None:
     planted(web, tmp_path, plant, cells=20.0)
     for name in NAMES:

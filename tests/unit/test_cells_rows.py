@@ -14,7 +14,7 @@ from testbed.verdict import Control, Evidence, Status
 from testbed.wire import cells, links
 from testbed.wire.capture import CaptureFile
 from testbed.wire.cells import Flow
-from testbed.wire.packets import CLIENT_HELLO, SERVER_HELLO, Stream, Wire
+from testbed.wire.packets import ACK, CLIENT_HELLO, FIN, SERVER_HELLO, Stream, Wire
 
 A, B = "10.0.0.11", "10.0.0.12"
 RATE = 50.0
@@ -38,7 +38,7 @@ def flow(sent: list[bytes], received: list[bytes] | None = None) -> Flow:
 
 
 def accused(own: Flow, others: list[Flow] | None = None, rate: float = RATE) -> list[Evidence]:
-    return list(cells.evidence([own], others or [], rate))
+    return list(cells.evidence([own], others or [], rate, since=0))
 
 
 def test_an_even_link_passes_both_ways() -> None:
@@ -69,9 +69,9 @@ def test_a_small_mail_behind_the_handshake_of_a_connection_without_cells_is_show
     """Mail past the pacer, on a connection of its own: too small to be no handshake by itself."""
     usual = [flow([WHOLE] * 300) for _ in range(5)]
     small = flow([record(23, 900), record(23, 20)], [])
-    (found,) = cells.evidence([usual[0], small], usual[1:], RATE)
+    (found,) = cells.evidence([usual[0], small], usual[1:], RATE, 0)
     assert "2920 bytes before the first cell" in found.what
-    assert list(cells.evidence([usual[0], flow([], [])], usual[1:], RATE)) == []
+    assert list(cells.evidence([usual[0], flow([], [])], usual[1:], RATE, 0)) == []
 
 
 def test_a_record_that_the_capture_ends_in_is_none_of_another_size() -> None:
@@ -106,6 +106,44 @@ def test_when_the_whole_web_pauses_nobody_is_accused_and_nothing_known() -> None
     even, arrived = cells.controls([own], RATE, arrived=True)
     assert not even.found
     assert arrived.found
+
+
+def test_a_cell_in_pieces_is_shown_but_for_the_first_which_waits_for_tcps_window() -> None:
+    halves = [WHOLE[:4096], WHOLE[4096:]]
+    assert accused(flow([*halves, *[WHOLE] * 60])) == []
+    (found,) = accused(flow([*[WHOLE] * 30, *halves, *[WHOLE] * 30]))
+    assert found.what == "a cell in 2 packets, not one"
+    assert int(found.where.removeprefix("frame ")) > 60
+
+
+def ended(*, cells_heard: int = 400, theirs_first: bool = False) -> Flow:
+    """A link on which we hang up after 400 cells; or they do, and we then."""
+    tape = Tape()
+    tape.tcp(A, B, LINK_PORT, [WHOLE] * 400, [WHOLE] * cells_heard)
+    ends = {"source_port": 50000, "target_port": LINK_PORT, "stream": 0}
+    back = {"source_port": LINK_PORT, "target_port": 50000, "stream": 0}
+    ways = [(A, B, ends), (B, A, back)]
+    for source, target, ports in reversed(ways) if theirs_first else ways:
+        tape.put(source, target, "tcp", flags=FIN | ACK, **ports)
+    wire = tape.wire()
+    return cells.flow(wire.streams[0], {p.frame: p.time for p in wire.packets})
+
+
+def test_who_hangs_up_on_a_peer_that_is_there_is_accused() -> None:
+    (found,) = accused(ended())
+    assert found.what == "it hung up after 400 cells, though the other end was there"
+    assert int(found.where.removeprefix("frame ")) == 2 + 800 + 1
+
+
+def test_who_is_hung_up_on_is_not_nor_who_has_heard_nothing_for_long() -> None:
+    assert accused(ended(theirs_first=True)) == []
+    silent = accused(ended(cells_heard=10))
+    assert [found.what for found in silent if "hung up" in found.what] == []
+
+
+def test_what_was_hung_up_before_the_letters_is_nobodys_fault() -> None:
+    own = ended()
+    assert list(cells.evidence([own], [], RATE, since=own.hung_up[1])) == []
 
 
 def test_cells_above_the_rate_are_shown() -> None:
@@ -145,7 +183,7 @@ def test_one_connection_vouches_for_both_directions_of_a_link() -> None:
     sample = Cells()
     whole = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
     found = links.findings(
-        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, whole
+        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, whole, 0
     )
     rows = {(f.claim, f.subject): f.status for f in found if ">" in f.subject}
     assert len(rows) == 2 * 5

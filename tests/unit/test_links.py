@@ -43,7 +43,7 @@ def look(
     dev_log: Mapping[str, DevLog] = MappingProxyType({"alpha": DEV, "bravo": DEV}),
 ) -> dict[tuple[str, str], Finding]:
     wire = replace(sample.tape.wire(), trouble=trouble)
-    found = links.findings(wire, sample.topology, sample.canaries, sample.letters, capture)
+    found = links.findings(wire, sample.topology, sample.canaries, sample.letters, capture, 0)
     trails = {n.name: trail(sample.letters, sample.canaries, n) for n in sample.topology.remailers}
     whole = links.is_whole(wire, capture)
     found += contacts.findings(wire, sample.topology, trails, whole, dev_log)

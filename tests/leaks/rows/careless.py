@@ -2,6 +2,7 @@
 
 from leaks.rows import CALLS, WRITES
 from testbed.leaks.plant import Plant
+from testbed.topology import Link
 
 CARELESS = (
     Plant(
@@ -45,7 +46,7 @@ CARELESS = (
         "link-encrypted",
         "clear",
         r"frame \d+.*MAIL FROM",
-        also=frozenset({"link-canary", "link-pinned"}),
+        also=frozenset({"link-canary"}),
         perhaps=frozenset({"link-ephemeral"}),
     ),
     Plant("message_id_kept", "careless", "headers", "message-id", r"(?i)message-id"),
@@ -67,6 +68,7 @@ CARELESS = (
         # Its host finds no impostor in the DNS, so there is nothing to see of what it would do.
         perhaps=frozenset({"wire-fields", "link-mails", "delays", "link-ephemeral", "link-pinned"}),
         hosted=True,
+        link=Link.TLS,
     ),
     Plant("stderr_traceback", "careless", "silent-output", "stdout", r"Traceback|IndexError"),
     Plant("aiosmtpd_log", "careless", "silent-output", "stdout", r"INFO:mail\.log"),

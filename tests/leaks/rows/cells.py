@@ -1,7 +1,6 @@
-"""Leaks in the links of cells; those that only statistics see are in testbed/attack/physical.py."""
+"""Leaks in cells and their links; those that only statistics see: testbed/attack/physical.py."""
 
 from testbed.leaks.plant import Plant
-from testbed.topology import Link
 
 CELLS = (
     Plant(
@@ -10,7 +9,6 @@ CELLS = (
         "link-cells",
         "cells",
         r"without a cell, while other nodes went on",
-        link=Link.CELLS,
     ),
     Plant(
         "two_sizes",
@@ -18,7 +16,6 @@ CELLS = (
         "link-cells",
         "cells",
         r"frame \d+: a record of 8017 bytes",
-        link=Link.CELLS,
     ),
     Plant(
         "cells_unpadded",
@@ -30,8 +27,37 @@ CELLS = (
         perhaps=frozenset({"spool-forgets", "link-refuses", "link-pinned"})
         # Their controls count the bytes in whole cells.
         | {"link-port", "link-encrypted", "link-canary"},
-        link=Link.CELLS,
         everywhere=True,
+    ),
+    Plant(
+        "caller_by_address",
+        "careless",
+        "link-refuses",
+        "stranger",
+        r"let in",
+        also=frozenset({"link-pinned"}),
+    ),
+    Plant(
+        "line_renewed",
+        "technical",
+        "link-cells",
+        "cells",
+        r"frame \d+: it hung up after \d+ cells",
+    ),
+    Plant(
+        "cell_pieces",
+        "malicious",
+        "link-cells",
+        "cells",
+        r"frame \d+: a cell in 2 packets",
+    ),
+    Plant(
+        "cell_ttl",
+        "malicious",
+        "wire-fields",
+        "field",
+        r"frame \d+.*ip\.ttl 63, else 64",
+        perhaps=frozenset({"silent-sockets", "silent-calls"}),
     ),
     Plant(
         "padding_bits",
@@ -39,7 +65,6 @@ CELLS = (
         "link-cells",
         "cells",
         r"frame \d+",
-        link=Link.CELLS,
         everywhere=True,
         missed="padding is inside TLS, so that no wire shows it; a stock peer refuses such a cell "
         "and hangs up (docs/link.md), and a peer in league is told no more than what it is given "

@@ -1,6 +1,7 @@
 """Leaks on the wire: in look-ups, in what is said on port 25, in fields, in time."""
 
 from testbed.leaks.plant import Plant
+from testbed.topology import Link
 
 EDGES = (
     Plant("dns_early", "technical", "dns-late", "look-up", r"frame \d+.*n\d{4}\..* no mail"),
@@ -38,6 +39,7 @@ EDGES = (
         "field",
         r"frame \d+.*ip\.ttl 63, else 64",
         perhaps=frozenset({"silent-sockets", "silent-calls"}),
+        link=Link.TLS,
     ),
     Plant(
         "source_port",
@@ -48,7 +50,14 @@ EDGES = (
         # A port that is taken: what was looked up was in vain then.
         perhaps=frozenset({"dns-late", "silent-calls"}),
     ),
-    Plant("tls_alpn", "malicious", "wire-fields", "field", r"frame \d+.*ClientHello"),
+    Plant(
+        "tls_alpn",
+        "malicious",
+        "wire-fields",
+        "field",
+        r"frame \d+.*ClientHello",
+        link=Link.TLS,
+    ),
     Plant("reply_delay", "malicious", "delays", "delay", r"\d+ of \d+ replies took longer"),
     Plant(
         "pool_symbols",

@@ -2,6 +2,7 @@
 
 from leaks.rows import CALLS
 from testbed.leaks.plant import Plant
+from testbed.topology import Link
 
 MALICIOUS = (
     Plant("log_as_journal", "malicious", "silent-volume", "volume", r"spool\.db-journal"),
@@ -29,6 +30,7 @@ MALICIOUS = (
         r"letters of this run",
         # Whoever takes a mail and delivers it can't know that nobody sent it.
         passed_on=frozenset({"delivered", "spool-forgets", "dns-late", "smtp-talk"}),
+        link=Link.TLS,
     ),
     Plant(
         "league_mail",
@@ -37,6 +39,7 @@ MALICIOUS = (
         "mail",
         r"letters of this run",
         passed_on=frozenset({"spool-forgets"}),
+        link=Link.TLS,
     ),
     Plant(
         "header_count", "malicious", "no-growth", "growth", r"header: cache size: was \d+, is \d+"

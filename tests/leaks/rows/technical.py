@@ -2,6 +2,7 @@
 
 from leaks.rows import CALLS, WRITES
 from testbed.leaks.plant import Plant
+from testbed.topology import Link
 
 TECHNICAL = (
     Plant(
@@ -11,6 +12,7 @@ TECHNICAL = (
         "stranger",
         r"let in",
         also=frozenset({"link-pinned"}),
+        link=Link.TLS,
     ),
     Plant(
         "spool_clear",
@@ -33,6 +35,7 @@ TECHNICAL = (
         perhaps=frozenset({"link-port", "link-canary", "link-ephemeral", "link-mails"})
         | {"link-refuses", "link-pinned", "wire-fields", "spool-forgets", "no-growth"},
         everywhere=True,
+        link=Link.TLS,
     ),
     Plant("sync_off", "technical", "durable", "not durable", r"250"),
     # -- files that aren't there when somebody looks, and logs that are in no file
