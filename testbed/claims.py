@@ -757,7 +757,7 @@ _TABLE: tuple[Claim, ...] = (
         "node",
         "a prober that answers as a peer",
         "when the same prober shows the pinned key the waiting mail arrives, once",
-        ("peer-unpinned", "caller-by-address"),
+        ("peer-unpinned", "caller-by-address", "link-clear"),
         frozenset({Link.DIRECT25, Link.SMTP}),
         not_claimed_at=frozenset({Link.PORT25}),
         short="hands no mail to an impostor",

@@ -105,7 +105,8 @@ class _Look:
         for stream in wire.streams:
             if stream.sent.data or stream.received.data:
                 self._add(stream)
-                if topology.link is Link.CELLS:  # both directions of a link share one
+                # Both directions of a link of cells share one; what isn't TLS is who called's alone.
+                if topology.link is Link.CELLS and stream.hellos:
                     self._add(cells.turned(stream))
         self.datagrams = self._no_streams()
         self.edges = self._marks_on_port_25()

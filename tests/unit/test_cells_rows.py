@@ -188,3 +188,15 @@ def test_one_connection_vouches_for_both_directions_of_a_link() -> None:
     rows = {(f.claim, f.subject): f.status for f in found if ">" in f.subject}
     assert len(rows) == 2 * 5
     assert set(rows.values()) == {Status.PASS}
+
+
+def test_what_is_said_in_clear_is_who_calleds_alone() -> None:
+    sample = Cells()
+    alpha, bravo = sample.alpha.host, sample.bravo.host
+    sample.tape.tcp(alpha, bravo, LINK_PORT, [b"MAIL FROM:<>\r\n"])
+    whole = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
+    found = links.findings(
+        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, whole, 0
+    )
+    failed = {(f.claim, f.subject) for f in found if f.status is Status.FAIL}
+    assert failed == {("link-encrypted", "alpha>bravo"), ("link-ephemeral", "alpha>bravo")}

@@ -46,7 +46,7 @@ CARELESS = (
         "link-encrypted",
         "clear",
         r"frame \d+.*MAIL FROM",
-        also=frozenset({"link-canary"}),
+        also=frozenset({"link-canary", "link-pinned"}),
         perhaps=frozenset({"link-ephemeral"}),
     ),
     Plant("message_id_kept", "careless", "headers", "message-id", r"(?i)message-id"),
