@@ -260,7 +260,14 @@ _TABLE: tuple[Claim, ...] = (
         "tracepoints of socket, bind, connect, send and option calls",
         "the node's conversations with peers, mail hosts and the resolver are seen, and a datagram "
         "of the witness's on the node's own loopback, with its socket",
-        ("dev-log", "loopback-datagram", "abstract-socket", "debug-port", "source-port"),
+        (
+            "dev-log",
+            "loopback-datagram",
+            "abstract-socket",
+            "debug-port",
+            "source-port",
+            "cell-ttl",
+        ),
         hosted=Expected.NOT_CLAIMED,
         short="no socket but its own",
         twin="a loopback datagram",
@@ -707,13 +714,15 @@ _TABLE: tuple[Claim, ...] = (
     ),
     Claim(
         "link-cells",
-        "Every record after the handshake has one size and is one packet, cells go at the same "
-        "rate in both directions whether or not there is mail, and nobody hangs up.",
+        "Every record after the handshake has one size and is given to TCP whole, cells go at the "
+        "same rate in both directions whether or not there is mail, nobody hangs up on a peer that "
+        "is there, and nobody calls one with whom there is a link.",
         "W",
         "link",
-        "the sniffer; TLS record headers, with their packets and times (the first cell of each "
-        "direction is left out where it comes to packets: TCP's window is not open yet)",
-        "the number of records is what rate and time demand, and this link's mails arrived",
+        "the sniffer; TLS record headers, with their packets and times, and all connections to "
+        "link ports, also those that carry nothing",
+        "the number of records is what rate and time demand, this link's mails arrived, and the "
+        "call is seen that the link began with",
         (
             "cover-stops",
             "two-sizes",
@@ -721,14 +730,34 @@ _TABLE: tuple[Claim, ...] = (
             "padding-bits",
             "line-renewed",
             "cell-pieces",
+            "empty-calls",
         ),
         not_claimed_at=_BY_SIZE,
         group=Group.LINKS,
         causes="A cell written in pieces or with a message's own length, a close_notify, cover "
         "that stops when there is nothing to send, a link that is called anew, or ticks that wait "
-        "for work: see `remailer/link/pacer.py`. Packet and size, or the pause, are named.",
+        "for work: see `remailer/link/pacer.py`. Packet and size, or the pause, are named. Who "
+        "hangs up or pauses may have been made to by its peer, inside TLS or by not reading.",
         short="equal cells at an even rate",
         twin="cells as time demands",
+    ),
+    Claim(
+        "link-ticks",
+        "At each tick a node sends one cell on each of its links, in the same order and within "
+        "5 ms (a busy machine parts a tick now and then, but all nodes' alike).",
+        "W",
+        "node",
+        "the sniffer; when the first packet of each cell passed",
+        "the ticks are seen that time demands; and in a copy of what was seen, with one odd tick "
+        "in ten, the same code tells a cell that is left out, one that goes twice, two that are "
+        "exchanged, and one that is late",
+        ("tick-order", "tick-left-out", "timing-bits", "pacer-stutters"),
+        not_claimed_at=_BY_SIZE,
+        group=Group.LINKS,
+        causes="A pacer that does something else between two cells of a tick, or serves links by "
+        "what lies ready for them; or a peer that doesn't read. When, and to whom, is named.",
+        short="a tick shows no mail",
+        twin="odd ticks are told",
     ),
     Claim(
         "link-refuses",

@@ -95,10 +95,11 @@ def attacked(tape: Tape, wire: Wire, seed: int) -> Case:
     chains: tuple[Chain, ...] = ()
     if not trouble:
         seen = views(tape, wire)
+        lots = f"{seed} {tape.spans[0][0]}"  # another tape of the same mail has other lots
         for attack in ATTACKS:
             wanted = expected(attack.id, stage, pool=pooled)
             if wanted is not Expected.NOTHING:
-                rng = random.Random(f"{seed} {attack.id}")
+                rng = random.Random(f"{lots} {attack.id}")
                 scores[attack.id] = scored(attack, seen[_view(attack)], wanted, rng)
         chains = written(*seen["D"][0], random.Random(seed))
         paths = {name: drawn(BY_ID[name], *seen["W"][0], random.Random(seed)) for name in DRAWN}

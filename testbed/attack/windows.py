@@ -20,7 +20,7 @@ from testbed.attack.observation import Link, Observation
 from testbed.attack.score import Score
 from testbed.attack.truth import Truth
 
-SOON, LATE = 0.5, 2.0
+FIRST_SENT, ALL_SENT = 0.5, 2.0
 """Seconds after a proxy took a mail: by then its first cell is on the line, and all of them."""
 AT_A_TIME = 500
 """Exchanges of all labels that are in memory together."""
@@ -122,8 +122,8 @@ def of_links(seen: Observation, truth: Truth) -> Windows:
 
 
 def of_lines(seen: Observation, truth: Truth) -> Windows:
-    """Of users' own lines: busy if a mail was handed in and SOON over in the window, idle if none
-    was handed in, nor LATE before it."""
+    """Of users' own lines: busy if a mail was handed in and FIRST_SENT over in it, idle if none
+    was handed in, nor ALL_SENT before it."""
     since, until = seen.span
     found = Windows()
     for line in seen.packets:
@@ -133,8 +133,8 @@ def of_lines(seen: Observation, truth: Truth) -> Windows:
         for place in range(int((until - since) / busy.WINDOW)):
             start = since + place * busy.WINDOW
             end = start + busy.WINDOW
-            inside = any(start <= begun and taken + SOON <= end for begun, taken in own)
-            if inside or not any(begun < end and taken + LATE > start for begun, taken in own):
+            inside = any(start <= begun and taken + FIRST_SENT <= end for begun, taken in own)
+            if inside or not any(begun < end and taken + ALL_SENT > start for begun, taken in own):
                 found.add(seen, line, start, busy_=inside)
     return found
 

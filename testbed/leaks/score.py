@@ -30,6 +30,7 @@ KIN = (
     frozenset({"headers", "message-ids"}),
     frozenset({"delivered", "headers", "link-port", "link-mails", "dns-late", "no-growth"}),
     frozenset({"silent-calls", "process-plain"}),
+    frozenset({"link-cells", "link-ticks"}),
 )  # fmt: skip
 """Claims that look at one thing from several sides: what one must catch the others may see too."""
 

@@ -8,6 +8,7 @@ is accused; when the whole web pauses it was the machine, and nothing is known.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -23,9 +24,11 @@ HANDSHAKE_SLACK = 256
 """Bytes by which what one side seals in its handshake may exceed what others do (a certificate's
 length, a server's request for the client's): less than any mail has."""
 SLACK = 0.05
-"""Share of cells above the rate that clocks and the edges of a measurement explain."""
+"""Share of cells above the rate, or cut otherwise, that clocks and edges explain."""
 DUE = 0.8
 """Share of the cells that a machine which keeps up sends; ticks that it misses are left out."""
+ALIKE = 0.99
+"""Share of the other nodes' cells that have to be cut alike, for a node's own to be asked to be."""
 PAUSE_SECONDS, PAUSE_TICKS = 2.0, 10
 """The longest time without a cell, whichever is longer."""
 
@@ -42,9 +45,11 @@ class Flow:
     """(frame, bytes) of each record that is neither the handshake's nor a cell."""
     shaken: tuple[int, int] = (0, 0)
     """Frame in which what was sealed before the first cell ended, and its bytes."""
-    split: tuple[tuple[int, int], ...] = ()
-    """(frame, packets) of each cell but the first that took several: a kernel sends a cell that it
-    is given whole in one, once TCP's window is open."""
+    cuts: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    """(frame, bytes before each cut) of each cell but the first: where another packet goes on.
+    A kernel that is given a whole cell cuts it between segments, if at all."""
+    segment: int = 0
+    """Bytes between two such places; 0 if unknown."""
     hung_up: tuple[int, float, float] = (0, 0.0, 0.0)
     """Frame in which this end hung up, if it was the first to do so; when; and how long it had
     heard nothing by then."""
@@ -53,6 +58,25 @@ class Flow:
     def seconds(self) -> float:
         """How long cells were due."""
         return self.end - self.times[0] if self.times else 0.0
+
+
+@dataclass(frozen=True)
+class Span:
+    """When a connection was there."""
+
+    number: int
+    """The stream's."""
+    frame: int
+    begin: float
+    end: float
+    """When one side hung up, or its last bytes passed."""
+
+
+def span(stream: Stream, times: Mapping[int, float]) -> Span:
+    """From its first packet on."""
+    last = [f for way in (stream.sent, stream.received) for f in way.frames[-1:]]
+    end = min((f for f in stream.ends if f), default=max([stream.frame, *last]))
+    return Span(stream.number, stream.frame, times[stream.frame], times[end])
 
 
 def turned(stream: Stream) -> Stream:
@@ -87,17 +111,20 @@ def flow(stream: Stream, times: Mapping[int, float]) -> Flow:
             strange.append((stream.sent.frame(at), size))
     whole = [at for at, size in found if size == RECORD]
     cells = [times[stream.sent.frame(at)] for at in whole]
-    counted = [(stream.sent.frame(at), _packets(stream.sent, at)) for at in whole[1:]]
-    split = tuple((frame, packets) for frame, packets in counted if packets > 1)
+    cuts = tuple((stream.sent.frame(at), _cuts(stream.sent, at)) for at in whole[1:])
     seen = [times[f] for way in (stream.sent, stream.received) for f in way.frames[-1:]]
-    hung_up = _hung_up(stream, times)
-    return Flow(tuple(cells), max(seen, default=0.0), tuple(strange), shaken, split, hung_up)
+    end = max(seen, default=0.0)
+    return Flow(
+        tuple(cells), end, tuple(strange), shaken, cuts, stream.segment, _hung_up(stream, times)
+    )
 
 
-def _packets(way: Bytes, at: int) -> int:
-    """In how many packets the record came whose header is at that offset."""
+def _cuts(way: Bytes, at: int) -> tuple[int, ...]:
+    """After how many bytes the record goes on in another packet whose header is at that offset."""
+    begin = way.starts[bisect_right(way.starts, at) - 1]
     end = at + RECORD_HEADER + RECORD
-    return 1 + bisect_left(way.starts, end) - bisect_right(way.starts, at)
+    inside = way.starts[bisect_right(way.starts, at) : bisect_left(way.starts, end)]
+    return tuple(cut - begin for cut in inside)
 
 
 def _hung_up(stream: Stream, times: Mapping[int, float]) -> tuple[int, float, float]:
@@ -125,8 +152,7 @@ def evidence(
     for one in own:
         for frame, size in one.strange:
             yield Evidence(f"frame {frame}", f"a record of {size} bytes, not {RECORD}")
-        for frame, packets in one.split:
-            yield Evidence(f"frame {frame}", f"a cell in {packets} packets, not one")
+        yield from _odd_cuts(one, others)
         frame, size = one.shaken
         if usual and size > (most := usual[len(usual) // 2] + HANDSHAKE_SLACK):
             yield Evidence(
@@ -152,6 +178,32 @@ def evidence(
                 )
 
 
+def _odd_cuts(one: Flow, others: Sequence[Flow]) -> Iterator[Evidence]:
+    """Cells that were given to the kernel in pieces.
+
+    Where it cuts between segments that may be TCP's doing (a window of congestion that has closed
+    in the meantime, a card that can't): then it does so with all, and so nobody is accused of it.
+    """
+    whole = [cut for other in others for _, cut in other.cuts]
+    usual, count = Counter(whole).most_common(1)[0] if whole else ((), 0)
+    for frame, cut in one.cuts:
+        odd = [after for after in cut if one.segment and after % one.segment]
+        if odd:
+            yield Evidence(
+                f"frame {frame}",
+                f"a cell in {len(cut) + 1} packets, cut after {odd[0]} bytes, where TCP cuts only "
+                f"between segments of {one.segment}",
+            )
+    strange = [(frame, cut) for frame, cut in one.cuts if cut != usual]
+    if count > ALIKE * len(whole) and len(strange) > max(2, SLACK * len(one.cuts)):
+        for frame, cut in strange:
+            yield Evidence(
+                f"frame {frame}",
+                f"a cell in {len(cut) + 1} packets, while those of other nodes come in "
+                f"{len(usual) + 1}",
+            )
+
+
 def _longest(rate: float) -> float:
     return max(PAUSE_SECONDS, PAUSE_TICKS / rate)
 
@@ -169,8 +221,13 @@ def _went_on(others: Sequence[Flow], begin: float, end: float, rate: float) -> b
     return not others or seen > 0.5 * rate * (end - begin) * len(there)
 
 
-def controls(own: Sequence[Flow], rate: float, *, arrived: bool) -> tuple[Control, ...]:
-    """The cells are there that rate and time demand, and mail went with them."""
+def controls(
+    own: Sequence[Flow], rate: float, *, arrived: bool, called: bool
+) -> tuple[Control, ...]:
+    """The cells are there that rate and time demand, and mail went with them.
+
+    `called`: whether the call was seen that the link began with.
+    """
     due = sum(one.seconds * rate for one in own)
     seen = sum(len(one.times) for one in own)
     return (
@@ -180,6 +237,7 @@ def controls(own: Sequence[Flow], rate: float, *, arrived: bool) -> tuple[Contro
             f"{seen:,} cells, {due:,.0f} due" if seen else "none",
         ),
         Control("a mail went over this link, and all of its mails arrived", arrived),
+        Control("the call is seen that it began with", called),
     )
 
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 from testbed.topology import LINK_PORT, Link, Node, Topology
 from testbed.traffic import Letter, trail, values
 from testbed.verdict import Control, Evidence, Finding, judge, some
-from testbed.wire import cells, contacts
+from testbed.wire import cells, contacts, ticks
 from testbed.wire.canary import FORMS, Canaries, Hit
 from testbed.wire.capture import CaptureFile
 from testbed.wire.contacts import noise
@@ -45,12 +45,17 @@ def findings(
     capture: CaptureFile,
     since: float,
 ) -> list[Finding]:
-    """Four or five rows a link. `since`: when the letters began (1970)."""
+    """Four rows a link; of cells one more, and one a node.
+
+    `since`: when the letters began (1970).
+    """
     whole = is_whole(wire, capture)
     look = _Look(wire, topology, canaries, letters, whole, since)
     asked = [look.port, look.encrypted, look.canary, look.ephemeral]
     asked += [look.paced] if topology.link is Link.CELLS else []
-    return [row(sender, receiver) for row in asked for sender, receiver in topology.links]
+    rows = [row(sender, receiver) for row in asked for sender, receiver in topology.links]
+    even = ticks.findings(look.flows, topology, whole) if topology.link is Link.CELLS else []
+    return rows + even
 
 
 def is_whole(wire: Wire, capture: CaptureFile) -> Control:
@@ -105,7 +110,7 @@ class _Look:
         for stream in wire.streams:
             if stream.sent.data or stream.received.data:
                 self._add(stream)
-                # Both directions of a link of cells share one; what isn't TLS is who called's alone.
+                # Both directions of a link of cells share it; what isn't TLS is the caller's.
                 if topology.link is Link.CELLS and stream.hellos:
                     self._add(cells.turned(stream))
         self.datagrams = self._no_streams()
@@ -294,13 +299,36 @@ class _Look:
         own = self.flows[a.host, b.host]
         others = [f for (by, _), flows in self.flows.items() if by != a.host for f in flows]
         rate = self.topology.cells
+        bad = [*cells.evidence(own, others, rate, self.since), *self._needless(a, b)]
         letters = self.letters[a.name, b.name]
         arrived = bool(letters) and all(letter.delivered for letter in letters)
+        called = bool(self.calls[a.host, b.host] or self.calls[b.host, a.host])
+        controls = cells.controls(own, rate, arrived=arrived, called=called)
         return judge(
             "link-cells", f"{a.name}>{b.name}", looked_at=cells.looked(own),
-            controls=self._controls(a, b, *cells.controls(own, rate, arrived=arrived)),
-            evidence=some(list(cells.evidence(own, others, rate, self.since))), kind="cells",
+            controls=self._controls(a, b, *controls),
+            evidence=some(bad), kind="cells",
         )  # fmt: skip
+
+    def _needless(self, a: Node, b: Node) -> Iterable[Evidence]:
+        """Calls to a peer with whom there is a link: by TCP alone, or by TLS and without a cell."""
+        for call in self.calls[a.host, b.host]:
+            links = [*self.calls[a.host, b.host], *self.calls[b.host, a.host]]
+            if call.begin > self.since and any(
+                one.begin < call.begin < one.end and one.number != call.number for one in links
+            ):
+                yield self.frames.told(call.frame, "calls, though there is a link")
+
+    @cached_property
+    def calls(self) -> dict[tuple[str, str], list[cells.Span]]:
+        """All connections to link ports, also those that carried nothing, by who called whom."""
+        times = {p.frame: p.time for p in self.wire.packets}
+        found: dict[tuple[str, str], list[cells.Span]] = defaultdict(list)
+        for stream in self.wire.streams:
+            if stream.server_port == LINK_PORT:
+                ends = self._ends(stream.client, stream.server)
+                found[ends].append(cells.span(stream, times))
+        return found
 
     @cached_property
     def flows(self) -> dict[tuple[str, str], list[cells.Flow]]:

@@ -25,6 +25,8 @@ GROUPS = {
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 CLIENT_HELLO, SERVER_HELLO = 1, 2
+TIMESTAMPS, TIMESTAMPS_BYTES = "8", 12
+"""The kind of TCP option that each packet has then, and what it takes (RFC 7323, 3.2)."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Stream:
     hellos: tuple[Hello, ...] = ()
     ends: tuple[int, int] = (0, 0)
     """The first packet in which the client hangs up (FIN or RST), and the server; 0 for none."""
+    segment: int = 0
+    """Bytes that TCP has agreed to put in a packet on the wire, options aside; 0 if unknown."""
 
 
 @dataclass(frozen=True)
@@ -271,8 +275,17 @@ def _stream(number: int, packets: Sequence[Packet]) -> Stream:
     return Stream(
         number, client, client_port, server, server_port, packets[0].frame, len(packets),
         _direction(ways[0]), _direction(ways[1]), tuple(p.hello for p in packets if p.hello),
-        (_hangs_up(ways[0]), _hangs_up(ways[1])),
+        (_hangs_up(ways[0]), _hangs_up(ways[1])), _segment(packets),
     )  # fmt: skip
+
+
+def _segment(packets: Sequence[Packet]) -> int:
+    offers = [
+        dict(zip((*OF_IP, *OF_TCP), p.chosen, strict=False)) for p in packets if p.flags & SYN
+    ]
+    sizes = [int(offer.get("tcp.options.mss_val") or 0) for offer in offers]
+    stamped = all(TIMESTAMPS in offer.get("tcp.option_kind", "").split(",") for offer in offers)
+    return max(0, min(sizes, default=0) - (TIMESTAMPS_BYTES if stamped else 0))
 
 
 def _hangs_up(packets: Sequence[Packet]) -> int:

@@ -14,7 +14,7 @@ from testbed.verdict import Control, Evidence, Status
 from testbed.wire import cells, links
 from testbed.wire.capture import CaptureFile
 from testbed.wire.cells import Flow
-from testbed.wire.packets import ACK, CLIENT_HELLO, FIN, SERVER_HELLO, Stream, Wire
+from testbed.wire.packets import ACK, CLIENT_HELLO, FIN, SERVER_HELLO, SYN, Stream, Wire
 
 A, B = "10.0.0.11", "10.0.0.12"
 RATE = 50.0
@@ -49,7 +49,7 @@ def test_an_even_link_passes_both_ways() -> None:
         assert accused(own) == []
         assert len(own.times) == 300
         assert cells.carried(way) == 300 * CELL
-        assert all(c.found for c in cells.controls([own], RATE, arrived=True))
+        assert all(c.found for c in cells.controls([own], RATE, arrived=True, called=True))
 
 
 @pytest.mark.parametrize("size", [8017, RECORD - 1, RECORD + 1, 24])
@@ -103,17 +103,34 @@ def test_cover_that_never_comes_again_is_a_pause_too() -> None:
 def test_when_the_whole_web_pauses_nobody_is_accused_and_nothing_known() -> None:
     own = paused(at=60, frames=250)
     assert accused(own, [own, own]) == []
-    even, arrived = cells.controls([own], RATE, arrived=True)
+    even, arrived, _ = cells.controls([own], RATE, arrived=True, called=True)
     assert not even.found
     assert arrived.found
 
 
+def cut(after: int, *, times: int = 1, segment: int = 1448) -> Flow:
+    """A link on which some cells are in two packets, besides the first, which always is."""
+    pieces = [WHOLE[:after], WHOLE[after:]]
+    sent = [WHOLE[:1448], WHOLE[1448:], *[WHOLE] * 60, *(pieces * times), *[WHOLE] * 30]
+    return replace(flow(sent), segment=segment)
+
+
 def test_a_cell_in_pieces_is_shown_but_for_the_first_which_waits_for_tcps_window() -> None:
-    halves = [WHOLE[:4096], WHOLE[4096:]]
-    assert accused(flow([*halves, *[WHOLE] * 60])) == []
-    (found,) = accused(flow([*[WHOLE] * 30, *halves, *[WHOLE] * 30]))
-    assert found.what == "a cell in 2 packets, not one"
-    assert int(found.where.removeprefix("frame ")) > 60
+    even = replace(flow([WHOLE] * 90), segment=1448)
+    (found,) = accused(cut(4096), [even])
+    assert "a cell in 2 packets, cut after 4096 bytes" in found.what
+    assert int(found.where.removeprefix("frame ")) > 120
+    assert accused(cut(4096, segment=0), [even]) == []
+
+
+def test_cuts_between_segments_are_tcps_unless_other_nodes_have_none() -> None:
+    even = replace(flow([WHOLE] * 90), segment=1448)
+    assert accused(cut(2 * 1448, times=2), [even]) == []
+    found = accused(cut(2 * 1448, times=9), [even])
+    assert [one.what for one in found] == [
+        "a cell in 2 packets, while those of other nodes come in 1"
+    ] * 9
+    assert accused(cut(2 * 1448, times=9), [cut(1448, times=9), even]) == []
 
 
 def ended(*, cells_heard: int = 400, theirs_first: bool = False) -> Flow:
@@ -155,11 +172,12 @@ def test_without_cells_or_without_mail_nothing_is_known() -> None:
     def open_(controls: tuple[Control, ...]) -> list[bool]:
         return [control.found for control in controls]
 
-    assert open_(cells.controls([], RATE, arrived=True)) == [False, True]
+    assert open_(cells.controls([], RATE, arrived=True, called=True)) == [False, True, True]
     own = flow([WHOLE] * 20)
-    assert open_(cells.controls([own], RATE, arrived=False)) == [True, False]
+    assert open_(cells.controls([own], RATE, arrived=False, called=True)) == [True, False, True]
     late = replace(own, times=own.times[::2])
-    assert open_(cells.controls([late], RATE, arrived=True)) == [False, True]
+    assert open_(cells.controls([late], RATE, arrived=True, called=True)) == [False, True, True]
+    assert open_(cells.controls([own], RATE, arrived=True, called=False)) == [True, True, False]
 
 
 class Cells(Sample):
@@ -200,3 +218,24 @@ def test_what_is_said_in_clear_is_who_calleds_alone() -> None:
     )
     failed = {(f.claim, f.subject) for f in found if f.status is Status.FAIL}
     assert failed == {("link-encrypted", "alpha>bravo"), ("link-ephemeral", "alpha>bravo")}
+
+
+def test_who_calls_a_peer_again_though_there_is_a_link_is_accused() -> None:
+    sample = Cells()
+    alpha, bravo = sample.alpha.host, sample.bravo.host
+    first = next(s for s in sample.tape.wire().streams if s.server_port == LINK_PORT)
+    # While its cells pass: a call by TCP alone, and its end.
+    at = next(i for i, p in enumerate(sample.tape.packets) if p.frame == first.frame) + 60
+    ports = {"source_port": 50999, "target_port": LINK_PORT, "stream": 999}
+    call = replace(sample.tape.packets[0], source=bravo, target=alpha, protocol="tcp", **ports)
+    packets = [*sample.tape.packets[:at], replace(call, flags=SYN), *sample.tape.packets[at:]]
+    sample.tape.packets = [
+        replace(p, frame=n, time=n / 100) for n, p in enumerate(packets, start=1)
+    ]
+    whole = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
+    found = links.findings(
+        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, whole, 0
+    )
+    (failed,) = [f for f in found if f.status is Status.FAIL]
+    assert (failed.claim, failed.subject) == ("link-cells", "bravo>alpha")
+    assert "calls, though there is a link" in failed.evidence[0].what
