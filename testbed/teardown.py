@@ -23,16 +23,19 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Finish what was begun: in the main thread, signals to stop are passed over meanwhile."""
+    """Finish what was begun: in the main thread, signals to stop have to wait meanwhile."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    kept = {number: signal.signal(number, signal.SIG_IGN) for number in _STOPPING}
+    came: list[int] = []
+    kept = {number: signal.signal(number, lambda n, _: came.append(n)) for number in _STOPPING}
     try:
         yield
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
+    for number in came[:1]:
+        signal.raise_signal(number)
 
 
 def remove_all(docker: DockerClient, web: str) -> int:

@@ -169,7 +169,11 @@ def _evidence(own: Sequence[Tick], accused: Mapping[str, Mapping[int, str]]) -> 
 
 
 def _altered(own: Sequence[Tick], alter: Callable[[Tick], Tick]) -> list[Tick]:
-    return [alter(tick) if place % EVERY == 0 else tick for place, tick in enumerate(own)]
+    alone = max((len(tick.cells) for tick in own), default=0) == 1
+    return [
+        alter(tick) if place % EVERY == 0 and (alone or len(tick.cells) > 1) else tick
+        for place, tick in enumerate(own)
+    ]
 
 
 def _left_out(tick: Tick) -> Tick:

@@ -103,6 +103,14 @@ def test_a_whole_tick_that_is_late_parts_nothing() -> None:
     assert rows["bravo"].status is Status.PASS
 
 
+def test_links_that_come_up_one_after_the_other_are_no_odd_ticks() -> None:
+    seen = {
+        ends: [Flow(own[0].times[5 * number :], own[0].end, ())]
+        for number, (ends, own) in enumerate(flows(web()).items())
+    }
+    assert {row.status for row in look(web(), seen).values()} == {Status.PASS}
+
+
 def test_without_cells_nothing_is_known() -> None:
     rows = look(web(), {})
     assert {row.status for row in rows.values()} == {Status.INCONCLUSIVE}
