@@ -744,12 +744,12 @@ _TABLE: tuple[Claim, ...] = (
     Claim(
         "link-ticks",
         "At each tick a node sends one cell on each of its links, in the same order and within "
-        "5 ms (a busy machine parts a tick now and then, but all nodes' alike).",
+        "10 ms (a busy machine parts a tick now and then, but all nodes' alike).",
         "W",
         "node",
         "the sniffer; when the first packet of each cell passed",
         "the ticks are seen that time demands; and in a copy of what was seen, with one odd tick "
-        "in ten, the same code tells a cell that is left out, one that goes twice, two that are "
+        "in five, the same code tells a cell that is left out, one that goes twice, two that are "
         "exchanged, and one that is late",
         ("tick-order", "tick-left-out", "timing-bits", "pacer-stutters"),
         not_claimed_at=_BY_SIZE,

@@ -12,7 +12,7 @@ from testbed.verdict import Control, Finding, Status
 from testbed.wire import ticks
 from testbed.wire.cells import Flow
 
-RATE, TICKS = 2.0, 84
+RATE, TICKS = 2.0, 85
 WHOLE = Control("the capture is complete", found=True)
 GAP = 0.00005
 """Seconds between two cells of a tick."""
@@ -25,7 +25,7 @@ def web(nodes: int = 4) -> Topology:
     return Topology(nodes=nodes, link=Link.CELLS, cells=int(RATE))
 
 
-def flows(topology: Topology, alter: dict[str, Alter] | None = None, every: int = 8) -> ticks.Flows:
+def flows(topology: Topology, alter: dict[str, Alter] | None = None, every: int = 6) -> ticks.Flows:
     """What the wire shows of a web; `alter`: what becomes of each `every`-th tick of a node."""
     sent: dict[tuple[str, str], list[float]] = {}
     rng = random.Random(3)
@@ -83,8 +83,8 @@ def test_a_node_with_odd_ticks_is_accused_and_no_other(alter: Alter, kind: str) 
     assert {name for name, row in rows.items() if row.status is Status.FAIL} == {"bravo"}
     assert {row.status for name, row in rows.items() if name != "bravo"} == {Status.PASS}
     evidence = rows["bravo"].evidence
-    assert f"{kind} in 10 of {TICKS - 1} ticks" in evidence[0].what
-    assert evidence[0].where == "3.0 s after its first tick"
+    assert f"{kind} in 14 of {TICKS - 1} ticks" in evidence[0].what
+    assert evidence[0].where == "2.0 s after its first tick"
 
 
 def test_an_odd_tick_now_and_then_is_the_machines() -> None:
@@ -94,7 +94,7 @@ def test_an_odd_tick_now_and_then_is_the_machines() -> None:
 
 def test_where_all_nodes_are_late_alike_nobody_is_accused_and_nothing_known() -> None:
     everybody = {node.name: late for node in web().remailers}
-    rows = look(web(), flows(web(), everybody, every=9))
+    rows = look(web(), flows(web(), everybody, every=7))
     assert {row.status for row in rows.values()} == {Status.INCONCLUSIVE}
 
 
