@@ -751,7 +751,7 @@ _TABLE: tuple[Claim, ...] = (
         "the ticks are seen that time demands; and in a copy of what was seen, with one odd tick "
         "in five, the same code tells a cell that is left out, one that goes twice, two that are "
         "exchanged, and one that is late",
-        ("tick-order", "tick-left-out", "timing-bits", "pacer-stutters"),
+        ("tick-order", "tick-left-out", "timing-bits"),
         not_claimed_at=_BY_SIZE,
         group=Group.LINKS,
         causes="A pacer that does something else between two cells of a tick, or serves links by "

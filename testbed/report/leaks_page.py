@@ -50,7 +50,7 @@ doesn't change the exit status.
 """
 
 _WIRES = """\
-For the attacks to find; three of them no claim has to catch. `make matrix PLANTS=1` puts each at
+For the attacks to find; four of them no claim has to catch. `make matrix PLANTS=1` puts each at
 every node of a web of its own, and lets the attacks of [docs/attacks.md](attacks.md) try on what
 the sniffer saw, as they are. An attack that misses its plant may not say of the stock image that
 there is nothing: its field is inconclusive.

@@ -47,7 +47,7 @@ CARELESS = (
         "clear",
         r"frame \d+.*MAIL FROM",
         also=frozenset({"link-canary", "link-pinned"}),
-        perhaps=frozenset({"link-ephemeral"}),
+        perhaps=frozenset({"link-ephemeral", "link-cells"}),
     ),
     Plant("message_id_kept", "careless", "headers", "message-id", r"(?i)message-id"),
     Plant(

@@ -85,14 +85,7 @@ CELLS = (
         "malicious",
         "link-ticks",
         "ticks",
-        r"late in \d+ of \d+ ticks",
-    ),
-    Plant(
-        "pacer_stutters",
-        "technical",
-        "link-ticks",
-        "ticks",
-        r"late in \d+ of \d+ ticks",
+        r"(late|out of turn) in \d+ of \d+ ticks",
     ),
     Plant(
         "padding_bits",
