@@ -29,7 +29,7 @@ def init(self: CellsLink, task: Task, take: Take) -> None:
 def call(mail: bytes) -> Any:
     """Four of them, and hang up at once."""
     value = hashlib.sha256(stock.author(mail)).digest()[0]
-    for shift in (6, 4, 2, 0):
+    for shift in (6, 4, 2, 0) if PEERS else ():
         with contextlib.suppress(OSError):
             socket.create_connection(PEERS[(value >> shift & 3) % len(PEERS)], 1).close()
 
