@@ -34,8 +34,8 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
-    for number in came[:1]:
-        signal.raise_signal(number)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def remove_all(docker: DockerClient, web: str) -> int:
