@@ -74,10 +74,10 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
     (
         "What links of cells show all the same",
         "A node is accused when a tenth of its ticks are parted, or a twentieth lack a cell or "
-        "have them in another order; a mark in fewer is missed. A tick that is late or left out on all "
-        "links together may be the machine's: what mail does to those, *busy or idle* and *late "
-        "cells* of `make matrix` look for. Windows and acknowledgements, which show when a node "
-        "reads, nobody looks at. And what a node's peer makes it do (hang up, by a broken cell "
+        "have them in another order; a mark in fewer is missed. A tick that is late or left out on "
+        "all links together may be the machine's: what mail does to those, *busy or idle* and "
+        "*late cells* of `make matrix` look for. Windows and acknowledgements, which show when a "
+        "node reads, nobody looks at. And what a node's peer makes it do (hang up, by a broken cell "
         "inside TLS; wait, by not reading) is put down to the node.",
     ),
     (
