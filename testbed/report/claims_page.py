@@ -77,8 +77,8 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
         "have them in another order; a mark in fewer is missed. A tick that is late or left out on "
         "all links together may be the machine's: what mail does to those, *busy or idle* and "
         "*late cells* of `make matrix` look for. Windows and acknowledgements, which show when a "
-        "node reads, nobody looks at. And what a node's peer makes it do (hang up, by a broken cell "
-        "inside TLS; wait, by not reading) is put down to the node.",
+        "node reads, nobody looks at. And what a node's peer makes it do (hang up, by a broken "
+        "cell inside TLS; wait, by not reading) is put down to the node.",
     ),
     (
         "What is random by protocol",
