@@ -122,7 +122,7 @@ class Web:
     def up(self, images: Mapping[str, str], phase: Phase, *, ports: int = 0) -> None:
         """Bring the web up; when anything goes wrong, or it is interrupted, nothing of it stays.
 
-        Whoever interrupts the taking down as well is ignored: it is a matter of seconds.
+        Whoever interrupts the taking down as well is heard after it: it is a matter of seconds.
         """
         try:
             with phase("networks and volumes"):

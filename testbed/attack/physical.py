@@ -101,7 +101,7 @@ def tried(plant: Physical, tape: Tape, wire: Wire, seed: int) -> Tried:
     if not trouble:
         seen = views(tape, wire)["W"]
         for attack in ASKED:
-            rng = random.Random(f"{seed} {plant.name} {attack.id}")
+            rng = random.Random(f"{seed} {tape.spans[0][0]} {plant.name} {attack.id}")
             scores[attack.id] = scored(attack, seen, Expected.OPEN, rng)
     topology = tape.topology
     return Tried(

@@ -20,7 +20,7 @@ Whoever says that nothing was found has to show that he would have found it. Eac
 stock remailer with one small defect (`tests/leaks/`), started in its place. `make leaks` brings up
 webs with several of them, one a node, and at least one node without; sends real mail; and asks the
 verdict. (A leak that both ends of a link must have is at every node of a web of its own.) The webs
-speak `cells`; the few leaks in the code of `tls` are tried on that. A leak is *caught* when
+speak `cells`; the few leaks that take `tls` are tried on that. A leak is *caught* when
 the claim that is there for it fails at its node, as its kind, and shows what it is. Whoever else is
 accused is a false alarm, and so is any failed row in the clean webs, of several sizes, pools and
 seeds, that follow (`CLEAN=n`, 20 of them unless told otherwise; half on `tls`, half on `cells`).

@@ -8,7 +8,6 @@ is accused; when the whole web pauses it was the machine, and nothing is known.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -33,6 +32,10 @@ PAUSE_SECONDS, PAUSE_TICKS = 2.0, 10
 """The longest time without a cell, whichever is longer."""
 
 
+Cut = tuple[int, ...]
+"""After how many bytes a cell goes on in another packet; empty if it is one packet."""
+
+
 @dataclass(frozen=True)
 class Flow:
     """One direction of one connection."""
@@ -45,7 +48,7 @@ class Flow:
     """(frame, bytes) of each record that is neither the handshake's nor a cell."""
     shaken: tuple[int, int] = (0, 0)
     """Frame in which what was sealed before the first cell ended, and its bytes."""
-    cuts: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    cuts: tuple[tuple[int, Cut], ...] = ()
     """(frame, bytes before each cut) of each cell but the first: where another packet goes on.
     A kernel that is given a whole cell cuts it between segments, if at all."""
     segment: int = 0
@@ -70,13 +73,16 @@ class Span:
     begin: float
     end: float
     """When one side hung up, or its last bytes passed."""
+    link: bool
+    """Whether cells went both ways."""
 
 
 def span(stream: Stream, times: Mapping[int, float]) -> Span:
     """From its first packet on."""
     last = [f for way in (stream.sent, stream.received) for f in way.frames[-1:]]
     end = min((f for f in stream.ends if f), default=max([stream.frame, *last]))
-    return Span(stream.number, stream.frame, times[stream.frame], times[end])
+    both = min(carried(stream), carried(turned(stream))) > 0
+    return Span(stream.number, stream.frame, times[stream.frame], times[end], both)
 
 
 def turned(stream: Stream) -> Stream:
@@ -142,17 +148,22 @@ def _records(way: Bytes) -> Iterator[tuple[int, int]]:
 
 
 def evidence(
-    own: Iterable[Flow], others: Sequence[Flow], rate: float, since: float
+    own: Iterable[Flow],
+    others: Sequence[Flow],
+    rate: float,
+    since: float,
+    cut: Cut | None = None,
 ) -> Iterator[Evidence]:
     """What one direction shows that it should not; `others`: what other nodes sent meanwhile.
 
-    `since`: until then links may come up and go down as whoever has the web likes.
+    `since`: until then links may come up and go down as whoever has the web likes. `cut`: how TCP
+    cuts the other nodes' cells, if nearly all alike.
     """
     usual = sorted(one.shaken[1] for one in (*own, *others) if one.times)
     for one in own:
         for frame, size in one.strange:
             yield Evidence(f"frame {frame}", f"a record of {size} bytes, not {RECORD}")
-        yield from _odd_cuts(one, others)
+        yield from _odd_cuts(one, cut)
         frame, size = one.shaken
         if usual and size > (most := usual[len(usual) // 2] + HANDSHAKE_SLACK):
             yield Evidence(
@@ -178,30 +189,36 @@ def evidence(
                 )
 
 
-def _odd_cuts(one: Flow, others: Sequence[Flow]) -> Iterator[Evidence]:
-    """Cells that were given to the kernel in pieces.
+def usual_cut(counted: Mapping[Cut, int]) -> Cut | None:
+    """How nearly all of these cells are cut; None if they aren't alike."""
+    most = max(counted, key=lambda cut: counted[cut], default=None)
+    return most if most is not None and counted[most] > ALIKE * sum(counted.values()) else None
+
+
+def _odd_cuts(one: Flow, usual: Cut | None) -> Iterator[Evidence]:
+    """Cells that were given to the kernel in pieces, if they are more than now and then.
 
     Where it cuts between segments that may be TCP's doing (a window of congestion that has closed
-    in the meantime, a card that can't): then it does so with all, and so nobody is accused of it.
+    in the meantime, a card that can't): then it does so at all nodes, and nobody is accused of it.
+    Elsewhere it cuts only where the other end's window ends, if that reads late.
     """
-    whole = [cut for other in others for _, cut in other.cuts]
-    usual, count = Counter(whole).most_common(1)[0] if whole else ((), 0)
-    for frame, cut in one.cuts:
-        odd = [after for after in cut if one.segment and after % one.segment]
-        if odd:
-            yield Evidence(
-                f"frame {frame}",
-                f"a cell in {len(cut) + 1} packets, cut after {odd[0]} bytes, where TCP cuts only "
-                f"between segments of {one.segment}",
-            )
-    strange = [(frame, cut) for frame, cut in one.cuts if cut != usual]
-    if count > ALIKE * len(whole) and len(strange) > max(2, SLACK * len(one.cuts)):
-        for frame, cut in strange:
-            yield Evidence(
-                f"frame {frame}",
-                f"a cell in {len(cut) + 1} packets, while those of other nodes come in "
-                f"{len(usual) + 1}",
-            )
+    odd = [(frame, [after for after in cut if one.segment and after % one.segment], len(cut) + 1)
+           for frame, cut in one.cuts]  # fmt: skip
+    odd = [of for of in odd if of[1]]
+    strange = [(frame, cut) for frame, cut in one.cuts if usual is not None and cut != usual]
+    few = max(2, SLACK * len(one.cuts))
+    for frame, after, packets in odd if len(odd) > few else ():
+        yield Evidence(
+            f"frame {frame}",
+            f"a cell in {packets} packets, cut after {after[0]} bytes, where TCP cuts only between "
+            f"segments of {one.segment}",
+        )
+    for frame, cut in strange if len(strange) > few else ():
+        yield Evidence(
+            f"frame {frame}",
+            f"a cell in {len(cut) + 1} packets, while those of other nodes come in "
+            f"{len(usual or ()) + 1}",
+        )
 
 
 def _longest(rate: float) -> float:

@@ -6,7 +6,7 @@ a mail on alpha>bravo vouches for alpha>bravo and for nothing else.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -47,7 +47,7 @@ def findings(
 ) -> list[Finding]:
     """Four rows a link; of cells one more, and one a node.
 
-    `since`: when the letters began (1970).
+    `since`: when the run began (1970).
     """
     whole = is_whole(wire, capture)
     look = _Look(wire, topology, canaries, letters, whole, since)
@@ -299,7 +299,8 @@ class _Look:
         own = self.flows[a.host, b.host]
         others = [f for (by, _), flows in self.flows.items() if by != a.host for f in flows]
         rate = self.topology.cells
-        bad = [*cells.evidence(own, others, rate, self.since), *self._needless(a, b)]
+        cut = cells.usual_cut(self.cuts - self.cuts_of[a.host])
+        bad = [*cells.evidence(own, others, rate, self.since, cut), *self._needless(a, b)]
         letters = self.letters[a.name, b.name]
         arrived = bool(letters) and all(letter.delivered for letter in letters)
         called = bool(self.calls[a.host, b.host] or self.calls[b.host, a.host])
@@ -315,7 +316,8 @@ class _Look:
         for call in self.calls[a.host, b.host]:
             links = [*self.calls[a.host, b.host], *self.calls[b.host, a.host]]
             if call.begin > self.since and any(
-                one.begin < call.begin < one.end and one.number != call.number for one in links
+                one.link and one.begin < call.begin < one.end and one.number != call.number
+                for one in links
             ):
                 yield self.frames.told(call.frame, "calls, though there is a link")
 
@@ -340,6 +342,19 @@ class _Look:
             pair: [f for f in own if f.times or f.strange or f.shaken[1]]
             for pair, own in found.items()
         }
+
+    @cached_property
+    def cuts_of(self) -> dict[str, Counter[cells.Cut]]:
+        """By its address: how each node's cells are cut into packets."""
+        found: dict[str, Counter[cells.Cut]] = defaultdict(Counter)
+        for (host, _), flows in self.flows.items():
+            found[host].update(cut for flow in flows for _, cut in flow.cuts)
+        return found
+
+    @cached_property
+    def cuts(self) -> Counter[cells.Cut]:
+        """The same of all of them."""
+        return sum(self.cuts_of.values(), Counter())
 
     def _not_ephemeral(self, stream: Stream) -> Iterable[Evidence]:
         if not any(h.kind == CLIENT_HELLO for h in stream.hellos):

@@ -8,9 +8,9 @@ measured at the other nodes, in the same run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import median_low
 
 from testbed.topology import Topology
 from testbed.verdict import Control, Evidence, Finding, judge, some
@@ -23,7 +23,7 @@ two cores with much else to do, six."""
 SHARES = {"left out": 0.05, "twice": 0.05, "out of turn": 0.05, "late": 0.10}
 LEAST, TIMES = 3, 3.0
 """A node is accused of what more of its ticks show than that share, than this number of them, and
-than the other nodes' (their median) times so much."""
+than the other nodes' (their low median) times so much."""
 EVERY = 5
 """Of so many ticks one is altered in the copy in which each kind has to be found."""
 
@@ -58,7 +58,7 @@ def findings(flows: Flows, topology: Topology, whole: Control) -> list[Finding]:
     rows = []
     for name, own in seen.items():
         others = [shares[other] for other in seen if other != name]
-        usual = {kind: median([one[kind] for one in others] or [0.0]) for kind in SHARES}
+        usual = {kind: median_low([one[kind] for one in others] or [0.0]) for kind in SHARES}
         rows.append(_row(name, own, usual, topology.cells, whole))
     return rows
 
@@ -68,9 +68,10 @@ def _row(
 ) -> Finding:
     due = (own[-1].cells[0][0] - own[0].cells[0][0]) * rate if own else 0.0
     odd = {place for found in marks(own).values() for place in found}
-    most = max((len(tick.up) for tick in own), default=0)
+    most = max((len(tick.cells) for tick in own), default=0)
     sought = list(ALTERED) if most > 1 else ["twice"]  # one link alone has no turn to miss
-    told = [kind for kind in sought if _accused(_altered(own, ALTERED[kind]), usual)[kind]]
+    copies = {kind: grouped(_altered(own, ALTERED[kind], min(most, 2)), rate) for kind in sought}
+    told = [kind for kind, copy in copies.items() if any(_accused(copy, usual).values())]
     return judge(
         CLAIM, name,
         looked_at=f"{len(own)} ticks on {most} links, {len(own) - len(odd)} of them even",
@@ -97,17 +98,24 @@ def ticks(flows: Mapping[str, Sequence[Flow]], rate: float) -> list[Tick]:
     alive = [(to, one.times[1], one.times[-1]) for to, own in flows.items() for one in own
              if len(one.times) > 1]  # fmt: skip
     cells = sorted((at, to) for to, own in flows.items() for one in own for at in one.times[1:])
-    groups: list[list[tuple[float, str]]] = []
-    for at, to in cells:
+    return grouped(
+        [
+            Tick(((at, to),), frozenset(to for to, begin, end in alive if begin <= at <= end))
+            for at, to in cells
+        ],
+        rate,
+    )
+
+
+def grouped(parts: Iterable[Tick], rate: float) -> list[Tick]:
+    """The same cells, those together that are within half a period of a first one."""
+    groups: list[list[tuple[float, str, frozenset[str]]]] = []
+    for at, to, up in sorted((at, to, part.up) for part in parts for at, to in part.cells):
         if not groups or at - groups[-1][0][0] > 0.5 / rate:
             groups.append([])
-        groups[-1].append((at, to))
+        groups[-1].append((at, to, up))
     return [
-        Tick(
-            tuple(own),
-            frozenset(to for to, begin, end in alive if begin <= own[0][0] <= end)
-            | {to for _, to in own},
-        )
+        Tick(tuple((at, to) for at, to, _ in own), own[0][2] | {to for _, to, _ in own})
         for own in groups
     ]
 
@@ -170,10 +178,9 @@ def _evidence(own: Sequence[Tick], accused: Mapping[str, Mapping[int, str]]) -> 
 # -- what has to be found --------------------------------------------------------------------------
 
 
-def _altered(own: Sequence[Tick], alter: Callable[[Tick], Tick]) -> list[Tick]:
-    alone = max((len(tick.cells) for tick in own), default=0) == 1
+def _altered(own: Sequence[Tick], alter: Callable[[Tick], Tick], least: int) -> list[Tick]:
     return [
-        alter(tick) if place % EVERY == 0 and (alone or len(tick.cells) > 1) else tick
+        alter(tick) if place % EVERY == 0 and len(tick.cells) >= least else tick
         for place, tick in enumerate(own)
     ]
 
@@ -183,7 +190,8 @@ def _left_out(tick: Tick) -> Tick:
 
 
 def _twice(tick: Tick) -> Tick:
-    return replace(tick, cells=(*tick.cells, tick.cells[0]))
+    (at, _), to = tick.cells[-1], tick.cells[0][1]
+    return replace(tick, cells=(*tick.cells, (at + LATE_SECONDS / 100, to)))
 
 
 def _exchanged(tick: Tick) -> Tick:

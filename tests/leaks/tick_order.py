@@ -1,4 +1,4 @@
-"""Peers are served in the order that suits: one of 24 orders, in each tick with mail for five."""
+"""Peers are served in the order that suits: whenever one has mail, one of 24 of the first four."""
 
 from itertools import permutations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def flow(sent: list[bytes], received: list[bytes] | None = None) -> Flow:
 
 
 def accused(own: Flow, others: list[Flow] | None = None, rate: float = RATE) -> list[Evidence]:
-    return list(cells.evidence([own], others or [], rate, since=0))
+    counted = Counter(cut for other in others or [] for _, cut in other.cuts)
+    return list(cells.evidence([own], others or [], rate, 0, cells.usual_cut(counted)))
 
 
 def test_an_even_link_passes_both_ways() -> None:
@@ -117,10 +119,12 @@ def cut(after: int, *, times: int = 1, segment: int = 1448) -> Flow:
 
 def test_a_cell_in_pieces_is_shown_but_for_the_first_which_waits_for_tcps_window() -> None:
     even = replace(flow([WHOLE] * 90), segment=1448)
-    (found,) = accused(cut(4096), [even])
+    found, *rest = accused(cut(4096, times=9), [])
     assert "a cell in 2 packets, cut after 4096 bytes" in found.what
     assert int(found.where.removeprefix("frame ")) > 120
-    assert accused(cut(4096, segment=0), [even]) == []
+    assert len(rest) == 8
+    assert accused(cut(4096, times=9, segment=0), []) == []
+    assert accused(cut(4096, times=2), [even]) == []  # a peer that reads late
 
 
 def test_cuts_between_segments_are_tcps_unless_other_nodes_have_none() -> None:

@@ -49,7 +49,7 @@ CELLS = (
         "malicious",
         "link-cells",
         "cells",
-        r"frame \d+: a cell in 2 packets, cut after 4096 bytes",
+        r"frame \d+: a cell in \d+ packets, cut after 4096 bytes",
     ),
     Plant(
         "cell_ttl",
