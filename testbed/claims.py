@@ -716,7 +716,7 @@ _TABLE: tuple[Claim, ...] = (
         "link-cells",
         "Every record after the handshake has one size and is given to TCP whole, cells go at the "
         "same rate in both directions whether or not there is mail, nobody hangs up on a peer that "
-        "is there, and nobody calls one with whom there is a link (but when keys are renewed, after "
+        "is there, and nobody calls one with whom there is a link (but to renew the keys, after "
         "half a day or more).",
         "W",
         "link",
