@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from testbed.topology import Link, Topology
 from testbed.verdict import Control, Finding, Status
@@ -109,6 +111,20 @@ def test_links_that_come_up_one_after_the_other_are_no_odd_ticks() -> None:
         for number, (ends, own) in enumerate(flows(web()).items())
     }
     assert {row.status for row in look(web(), seen).values()} == {Status.PASS}
+
+
+SOME = st.lists(st.floats(1000, 1030, allow_nan=False), max_size=12).map(sorted)
+
+
+@given(st.lists(SOME, min_size=6, max_size=6))
+def test_whatever_was_seen_each_node_gets_a_row(times: list[list[float]]) -> None:
+    topology = web(3)
+    ends = [(a.host, b.host) for a, b in topology.links]
+    seen = {
+        pair: [Flow(tuple(own), own[-1], ())] if own else []
+        for pair, own in zip(ends, times, strict=True)
+    }
+    assert set(look(topology, seen)) == {node.name for node in topology.remailers}
 
 
 def test_without_cells_nothing_is_known() -> None:
