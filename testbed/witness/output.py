@@ -22,6 +22,11 @@ READABLE = frozenset({"json-file", "local", "journald"})
 TIMED_OUT = re.compile(r"Health check exceeded timeout \([0-9.a-z]+\)")
 """Docker's own words where a machine is too busy to ask in time; the node's would follow them."""
 
+STOPPED = re.compile(
+    r"OCI runtime exec failed: exec failed: cannot exec in a stopped container(: unknown)?\s*"
+)
+"""The same where it asks a node that is just being stopped."""
+
 
 def ready_line(node: str) -> bytes:
     """What a node may say: this, once a start."""
@@ -91,7 +96,7 @@ def judge_log(node: str, log: bytes, attributes: dict[str, Any]) -> Finding:
                 f"line {ready[0].number}" if ready else "",
             ),
         ],
-        evidence=some([*_lines(node, lines, ready), *_checks(checks)]),
+        evidence=some([*_lines(node, lines, ready), *_checks(checks, attributes["State"])]),
         kind="stdout",
     )
 
@@ -110,9 +115,10 @@ def _lines(node: str, lines: Sequence[Line], ready: Sequence[Line]) -> Iterator[
             yield Evidence(where, f"said again: {line.text.decode()}")
 
 
-def _checks(checks: list[dict[str, Any]]) -> Iterator[Evidence]:
+def _checks(checks: list[dict[str, Any]], state: dict[str, Any]) -> Iterator[Evidence]:
+    own_words = [TIMED_OUT] if state.get("Running", True) else [TIMED_OUT, STOPPED]
     for check in checks:
         said = str(check.get("Output", ""))
-        if said and not TIMED_OUT.fullmatch(said):
+        if said and not any(words.fullmatch(said) for words in own_words):
             where = f"docker's record of the health check, {check['Start']}"
             yield Evidence(where, excerpt(said), Context(dump(said.encode())))

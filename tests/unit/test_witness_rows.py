@@ -74,6 +74,23 @@ def test_output(log: bytes, driver: str, said: str, status: Status, evidence: li
     assert told(finding) == (status, evidence, "stdout" if evidence else "")
 
 
+@pytest.mark.parametrize(
+    ("more", "running", "status"),
+    [
+        ("", False, Status.PASS),
+        ("", True, Status.FAIL),
+        (": 3 mails", False, Status.FAIL),
+    ],
+)
+def test_docker_may_ask_a_node_that_is_just_being_stopped(
+    more: str, running: bool, status: Status
+) -> None:
+    said = "OCI runtime exec failed: exec failed: cannot exec in a stopped container: unknown"
+    inspected = attributes("local", said + more)
+    inspected["State"]["Running"] = running
+    assert output.judge_log("alpha", NOW + READY, inspected).status is status
+
+
 def test_where_a_line_stands_is_told_without_dockers_times() -> None:
     finding = output.judge_log("alpha", NOW + READY + NOW + b"x\n", attributes())
     assert finding.evidence[0].where == "docker log, line 2, byte 22"
