@@ -196,7 +196,7 @@ def usual_cut(counted: Mapping[Cut, int]) -> Cut | None:
 
 
 def _odd_cuts(one: Flow, usual: Cut | None) -> Iterator[Evidence]:
-    """Cells that were given to the kernel in pieces, if they are more than now and then.
+    """Cells that were given to the kernel in pieces, if it wasn't but once.
 
     Where it cuts between segments that may be TCP's doing (a window of congestion that has closed
     in the meantime, a card that can't): then it does so at all nodes, and nobody is accused of it.
@@ -207,7 +207,7 @@ def _odd_cuts(one: Flow, usual: Cut | None) -> Iterator[Evidence]:
     odd = [of for of in odd if of[1]]
     strange = [(frame, cut) for frame, cut in one.cuts if usual is not None and cut != usual]
     few = max(2, SLACK * len(one.cuts))
-    for frame, after, packets in odd if len(odd) > few else ():
+    for frame, after, packets in odd if len(odd) > 1 else ():
         yield Evidence(
             f"frame {frame}",
             f"a cell in {packets} packets, cut after {after[0]} bytes, where TCP cuts only between "

@@ -10,7 +10,8 @@ Message-ID for which the kernel gave another node the number.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 
 from testbed.agent import Answer
 from testbed.hexdump import dump
@@ -98,6 +99,11 @@ def odd(node: str, answer: Answer, letters: Sequence[Letter]) -> bool:
     return bool(blind) or any(
         _local(text) not in given for letter in last for _, text in _ids(letter)
     )
+
+
+def handed(others: Collection[str], node: str, letters: Sequence[Letter]) -> int:
+    """How many letters a node got from these: so many of its tags are their doing."""
+    return sum(a in others and b == node for letter in letters for a, b in pairwise(letter.path))
 
 
 def _ids(letter: Letter) -> Iterator[tuple[int, str]]:

@@ -76,8 +76,9 @@ def _tags(run: Run, nodes: Sequence[str], answers: Mapping[str, Answer]) -> dict
         numbers={node: message_ids.identifiers(answers[node]) for node in nodes},
     )
     odd = {node for node in nodes if message_ids.odd(node, answers[node], run.letters)}
+    theirs = {node: message_ids.handed(odd - {node}, node, run.letters) for node in nodes}
     return {
-        node: told | {"strange": []} if odd - {node} and "strange" in told else told
+        node: told | {"strange": []} if 0 < len(told.get("strange", ())) <= theirs[node] else told
         for node, told in tags.items()
     }
 

@@ -321,6 +321,16 @@ def test_for_a_node_whose_own_message_ids_are_odd_its_peers_are_not_accused() ->
         assert message_ids.odd(NODE.name, answer() | blind, [])
 
 
+def test_a_node_is_excused_for_as_many_tags_as_it_got_letters_from_odd_ones() -> None:
+    letters = [
+        replace(HONEST, path=path)
+        for path in [("alpha", "bravo"), ("alpha", "bravo", "charlie"), ("bravo", "alpha"), ()]
+    ]
+    assert message_ids.handed({"alpha"}, "bravo", letters) == 2
+    assert message_ids.handed({"alpha", "bravo"}, "charlie", letters) == 1
+    assert message_ids.handed(set(), "bravo", letters) == 0
+
+
 def test_numbers_that_were_not_all_seen_are_none() -> None:
     blind = {"lost": 1}, {"unseen_calls": "bpftrace has ended"}, {}
     told = {str(number): answer() | more for number, more in enumerate(blind)}
