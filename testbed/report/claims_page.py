@@ -75,8 +75,10 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
         "What links of cells show all the same",
         "A node is accused when a tenth of its ticks are parted, or a twentieth lack a cell, have "
         "one twice or have them in another order (three at least, and three times the others' "
-        "share), or when a twentieth of a link's cells are cut where no other node's are; a mark "
-        "in fewer is missed, and in a connection's first cell. A tick that is late or left out on "
+        "share), or when a twentieth of a link's cells are cut where no other node's are (two, if "
+        "TCP wouldn't cut there); a mark in fewer is missed, and in a connection's first cell. "
+        "That a cut or a hang-up would be seen is shown by planted leaks, not by a control in "
+        "each run. A tick that is late or left out on "
         "all links together may be the machine's: what mail does to those, *busy or idle* and "
         "*late cells* of `make matrix` look for. Windows and acknowledgements, which show when a "
         "node reads, nobody looks at. And what a node's peer makes it do (hang up, by a broken "
