@@ -723,7 +723,7 @@ _TABLE: tuple[Claim, ...] = (
         "the sniffer; TLS record headers, with their packets and times, and all connections to "
         "link ports, also those that carry nothing",
         "the number of records is what rate and time demand, this link's mails arrived, and the "
-        "call is seen that the link began with",
+        "call is seen that the link began with, with the size of TCP's segments",
         (
             "cover-stops",
             "two-sizes",

@@ -255,6 +255,10 @@ def controls(
         ),
         Control("a mail went over this link, and all of its mails arrived", arrived),
         Control("the call is seen that it began with", called),
+        Control(
+            "where TCP may cut is known, from both ends' SYN",
+            any(one.times for one in own) and all(one.segment for one in own if one.times),
+        ),
     )
 
 

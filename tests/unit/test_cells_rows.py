@@ -13,6 +13,7 @@ from remailer.link.geometry import CELL, RECORD
 from testbed.topology import LINK_PORT, Link, Node
 from testbed.verdict import Control, Evidence, Status
 from testbed.wire import cells, links
+from testbed.wire.asked import OF_IP, OF_TCP
 from testbed.wire.capture import CaptureFile
 from testbed.wire.cells import Flow
 from testbed.wire.packets import ACK, CLIENT_HELLO, FIN, SERVER_HELLO, SYN, Stream, Wire
@@ -35,7 +36,7 @@ def link(sent: list[bytes], received: list[bytes]) -> tuple[Stream, Wire]:
 
 def flow(sent: list[bytes], received: list[bytes] | None = None) -> Flow:
     stream, wire = link(sent, [WHOLE] * len(sent) if received is None else received)
-    return cells.flow(stream, {p.frame: p.time for p in wire.packets})
+    return replace(cells.flow(stream, {p.frame: p.time for p in wire.packets}), segment=1448)
 
 
 def accused(own: Flow, others: list[Flow] | None = None, rate: float = RATE) -> list[Evidence]:
@@ -47,7 +48,7 @@ def test_an_even_link_passes_both_ways() -> None:
     stream, wire = link([WHOLE] * 300, [WHOLE] * 300)
     times = {p.frame: p.time for p in wire.packets}
     for way in (stream, cells.turned(stream)):
-        own = cells.flow(way, times)
+        own = replace(cells.flow(way, times), segment=1448)
         assert accused(own) == []
         assert len(own.times) == 300
         assert cells.carried(way) == 300 * CELL
@@ -105,7 +106,7 @@ def test_cover_that_never_comes_again_is_a_pause_too() -> None:
 def test_when_the_whole_web_pauses_nobody_is_accused_and_nothing_known() -> None:
     own = paused(at=60, frames=250)
     assert accused(own, [own, own]) == []
-    even, arrived, _ = cells.controls([own], RATE, arrived=True, called=True)
+    even, arrived, *_ = cells.controls([own], RATE, arrived=True, called=True)
     assert not even.found
     assert arrived.found
 
@@ -177,12 +178,29 @@ def test_without_cells_or_without_mail_nothing_is_known() -> None:
     def open_(controls: tuple[Control, ...]) -> list[bool]:
         return [control.found for control in controls]
 
-    assert open_(cells.controls([], RATE, arrived=True, called=True)) == [False, True, True]
+    assert open_(cells.controls([], RATE, arrived=True, called=True)) == [False, True, True, False]
     own = flow([WHOLE] * 20)
-    assert open_(cells.controls([own], RATE, arrived=False, called=True)) == [True, False, True]
+    assert open_(cells.controls([own], RATE, arrived=False, called=True)) == [
+        True,
+        False,
+        True,
+        True,
+    ]
     late = replace(own, times=own.times[::2])
-    assert open_(cells.controls([late], RATE, arrived=True, called=True)) == [False, True, True]
-    assert open_(cells.controls([own], RATE, arrived=True, called=False)) == [True, True, False]
+    assert open_(cells.controls([late], RATE, arrived=True, called=True)) == [
+        False,
+        True,
+        True,
+        True,
+    ]
+    assert open_(cells.controls([own], RATE, arrived=True, called=False)) == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    blind = replace(own, segment=0)
+    assert open_(cells.controls([blind], RATE, arrived=True, called=True))[-1] is False
 
 
 class Cells(Sample):
@@ -191,6 +209,10 @@ class Cells(Sample):
     def __init__(self) -> None:
         super().__init__(Link.CELLS)
         self.topology = replace(self.topology, cells=int(RATE))
+        offers = (*[""] * (len(OF_IP) + OF_TCP.index("tcp.options.mss_val")), "1460")
+        self.tape.packets = [
+            replace(p, chosen=offers) if p.flags & SYN else p for p in self.tape.packets
+        ]
 
     def connection(self, a: Node, b: Node, body: bytes) -> int:
         """The first mail's connection has both directions."""
