@@ -723,7 +723,10 @@ _TABLE: tuple[Claim, ...] = (
         "the sniffer; TLS record headers, with their packets and times, and all connections to "
         "link ports, also those that carry nothing",
         "the number of records is what rate and time demand, this link's mails arrived, and the "
-        "call is seen that the link began with, with the size of TCP's segments",
+        "call is seen that the link began with, with the size of TCP's segments; the same code "
+        "accuses the prober, which as a peer of the node breaks every rule but one (other sizes, "
+        "pieces, a heap of cells, a needless call, hanging up), and in a copy of the link without "
+        "some of its cells it tells the pause",
         (
             "cover-stops",
             "two-sizes",

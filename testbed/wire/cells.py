@@ -10,7 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import pairwise
+from statistics import median_low
 
 from remailer.link.geometry import CELL, RECORD, RECORD_HEADER
 from testbed.verdict import Control, Evidence
@@ -31,6 +33,20 @@ ALIKE = 0.99
 PAUSE_SECONDS, PAUSE_TICKS = 2.0, 10
 """The longest time without a cell, whichever is longer."""
 
+
+class Rule(StrEnum):
+    """What a node is accused of, each with its own evidence."""
+
+    SIZE = "a record of another size"
+    CUT = "cells in pieces"
+    HANDSHAKE = "more before the first cell than a handshake has"
+    RATE = "cells above the rate"
+    HUNG_UP = "hanging up"
+    PAUSE = "a pause"
+    CALL = "a call though there is a link"
+
+
+Broken = tuple[Rule, Evidence]
 
 Cut = tuple[int, ...]
 """After how many bytes a cell goes on in another packet; empty if it is one packet."""
@@ -147,13 +163,13 @@ def _records(way: Bytes) -> Iterator[tuple[int, int]]:
         yield at - RECORD_HEADER, int.from_bytes(way.data[at - 2 : at], "big")
 
 
-def evidence(
+def broken(
     own: Iterable[Flow],
     others: Sequence[Flow],
     rate: float,
     since: float,
     cut: Cut | None = None,
-) -> Iterator[Evidence]:
+) -> Iterator[Broken]:
     """What one direction shows that it should not; `others`: what other nodes sent meanwhile.
 
     `since`: until then links may come up and go down as whoever has the web likes. `cut`: how TCP
@@ -162,31 +178,37 @@ def evidence(
     usual = sorted(one.shaken[1] for one in (*own, *others) if one.times)
     for one in own:
         for frame, size in one.strange:
-            yield Evidence(f"frame {frame}", f"a record of {size} bytes, not {RECORD}")
-        yield from _odd_cuts(one, cut)
+            told = Evidence(f"frame {frame}", f"a record of {size} bytes, not {RECORD}")
+            yield Rule.SIZE, told
+        for told in _odd_cuts(one, cut):
+            yield Rule.CUT, told
         frame, size = one.shaken
-        if usual and size > (most := usual[len(usual) // 2] + HANDSHAKE_SLACK):
-            yield Evidence(
-                f"frame {frame}",
-                f"{size} bytes before the first cell, where a handshake has {most} at most",
-            )
+        if usual and size > (most := median_low(usual) + HANDSHAKE_SLACK):
+            what = f"{size} bytes before the first cell, where a handshake has {most} at most"
+            yield Rule.HANDSHAKE, Evidence(f"frame {frame}", what)
         due = one.seconds * rate + 1
         if len(one.times) > due * (1 + SLACK) + 1:
-            yield Evidence(
-                "the whole connection", f"{len(one.times)} cells where {due:.0f} were due"
-            )
+            what = f"{len(one.times)} cells where {due:.0f} were due"
+            yield Rule.RATE, Evidence("the whole connection", what)
         frame, at, unheard = one.hung_up
-        if one.times and at > since and unheard <= _longest(rate):
-            yield Evidence(
-                f"frame {frame}",
-                f"it hung up after {len(one.times)} cells, though the other end was there",
-            )
+        if one.times and at > since and unheard <= longest(rate):
+            what = f"it hung up after {len(one.times)} cells, though the other end was there"
+            yield Rule.HUNG_UP, Evidence(f"frame {frame}", what)
         for begin, end in _pauses(one, rate):
             if _went_on(others, begin, end, rate):
-                yield Evidence(
-                    f"{begin - one.times[0]:.1f} s after its first cell",
-                    f"{end - begin:.1f} s without a cell, while other nodes went on",
-                )
+                where = f"{begin - one.times[0]:.1f} s after its first cell"
+                what = f"{end - begin:.1f} s without a cell, while other nodes went on"
+                yield Rule.PAUSE, Evidence(where, what)
+
+
+def halting(own: Sequence[Flow], rate: float) -> list[Flow]:
+    """The longest of them without the cells of a time that is a pause: from its middle on."""
+    if not any(one.times for one in own):
+        return []
+    one = max(own, key=lambda one: one.seconds)
+    begin = (one.times[0] + one.end - longest(rate)) / 2 - 1 / rate
+    end = begin + longest(rate) + 2 / rate
+    return [replace(one, times=tuple(at for at in one.times if not begin < at < end))]
 
 
 def usual_cut(counted: Mapping[Cut, int]) -> Cut | None:
@@ -221,13 +243,14 @@ def _odd_cuts(one: Flow, usual: Cut | None) -> Iterator[Evidence]:
         )
 
 
-def _longest(rate: float) -> float:
+def longest(rate: float) -> float:
+    """Seconds without a cell that are no pause yet."""
     return max(PAUSE_SECONDS, PAUSE_TICKS / rate)
 
 
 def _pauses(one: Flow, rate: float) -> Iterator[tuple[float, float]]:
     for begin, end in pairwise((*one.times, one.end)):
-        if end - begin > _longest(rate):
+        if end - begin > longest(rate):
             yield begin, end
 
 

@@ -28,6 +28,9 @@ IMPOSTORS = {
 }
 """Directory entries behind which a server first shows what it should not, and what that is."""
 
+RUDE = "probe-wrong"
+"""The one that with the right key keeps no rule of `cells`: what link-cells has to tell."""
+
 PROBE_PORTS = range(PROBE_PORT, PROBE_PORT + 2 + len(IMPOSTORS))
 """Where the prober answers as a peer: each of its entries has one."""
 

@@ -7,7 +7,7 @@ a mail on alpha>bravo vouches for alpha>bravo and for nothing else.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 
@@ -20,6 +20,7 @@ from testbed.wire.capture import CaptureFile
 from testbed.wire.contacts import noise
 from testbed.wire.digests import Digests
 from testbed.wire.frames import Frames
+from testbed.wire.identities import PROBE_PORTS
 from testbed.wire.packets import (
     CLIENT_HELLO,
     GROUPS,
@@ -296,52 +297,81 @@ class _Look:
 
     def paced(self, a: Node, b: Node) -> Finding:
         """link-cells."""
-        own = self.flows[a.host, b.host]
-        others = [f for (by, _), flows in self.flows.items() if by != a.host for f in flows]
-        rate = self.topology.cells
-        cut = cells.usual_cut(self.cuts - self.cuts_of[a.host])
-        bad = [*cells.evidence(own, others, rate, self.since, cut), *self._needless(a, b)]
+        own, rate = self.flows[a.host, b.host], self.topology.cells
+        bad = [told for _, told in self._broken(a, own)]
+        bad += [told for _, told in self._needless(a.host, b.host)]
         letters = self.letters[a.name, b.name]
         arrived = bool(letters) and all(letter.delivered for letter in letters)
         called = bool(self.calls[a.host, b.host] or self.calls[b.host, a.host])
         controls = cells.controls(own, rate, arrived=arrived, called=called)
         return judge(
             "link-cells", f"{a.name}>{b.name}", looked_at=cells.looked(own),
-            controls=self._controls(a, b, *controls),
+            controls=self._controls(a, b, *controls, *self._told_of_rules(a, own)),
             evidence=some(bad), kind="cells",
         )  # fmt: skip
 
-    def _needless(self, a: Node, b: Node) -> Iterable[Evidence]:
+    def _broken(self, a: Node, own: Sequence[cells.Flow]) -> Iterator[cells.Broken]:
+        """What these flows show, compared with those of all nodes but a."""
+        others = [f for (by, _), flows in self.flows.items() if by != a.host for f in flows]
+        cut = cells.usual_cut(self.cuts - self.cuts_of[a.host])
+        return cells.broken(own, others, self.topology.cells, self.since, cut)
+
+    def _told_of_rules(self, a: Node, own: Sequence[cells.Flow]) -> tuple[Control, ...]:
+        """Each rule's evidence is found where it must be: by the same code, on the same tape."""
+        rude = (self.topology.prober, a.host)
+        seen = [*self._broken(a, self._flows_of(rude)), *self._needless(*rude)]
+        told = {rule for rule, _ in seen}
+        missing = [rule for rule in cells.Rule if rule not in told | {cells.Rule.PAUSE}]
+        paused = [told for rule, told in self._broken(a, cells.halting(own, self.topology.cells))
+                  if rule is cells.Rule.PAUSE]  # fmt: skip
+        return (
+            Control(
+                f"the prober, as a peer of {a.name} that keeps no rule, is accused of "
+                f"{', '.join(rule for rule in cells.Rule if rule is not cells.Rule.PAUSE)}",
+                not missing,
+                f"not of {', '.join(missing)}" if missing else f"{len(seen)} times",
+            ),
+            Control(
+                "in a copy without some of its cells the pause is told",
+                bool(paused),
+                paused[0].what if paused else "",
+            ),
+        )
+
+    def _needless(self, caller: str, called: str) -> Iterator[cells.Broken]:
         """Calls to a peer with whom there is a link: by TCP alone, or by TLS and without a cell."""
-        for call in self.calls[a.host, b.host]:
-            links = [*self.calls[a.host, b.host], *self.calls[b.host, a.host]]
+        for call in self.calls[caller, called]:
+            links = [*self.calls[caller, called], *self.calls[called, caller]]
             if call.begin > self.since and any(
                 one.link and one.begin < call.begin < one.end and one.number != call.number
                 for one in links
             ):
-                yield self.frames.told(call.frame, "calls, though there is a link")
+                yield cells.Rule.CALL, self.frames.told(call.frame, "calls, though there is a link")
 
     @cached_property
     def calls(self) -> dict[tuple[str, str], list[cells.Span]]:
         """All connections to link ports, also those that carried nothing, by who called whom."""
-        times = {p.frame: p.time for p in self.wire.packets}
         found: dict[tuple[str, str], list[cells.Span]] = defaultdict(list)
         for stream in self.wire.streams:
-            if stream.server_port == LINK_PORT:
+            if stream.server_port in (LINK_PORT, *PROBE_PORTS):
                 ends = self._ends(stream.client, stream.server)
-                found[ends].append(cells.span(stream, times))
+                found[ends].append(cells.span(stream, self.times))
         return found
 
     @cached_property
     def flows(self) -> dict[tuple[str, str], list[cells.Flow]]:
         """What each node sent to each other one, of connections in which it sent cells."""
-        times = {p.frame: p.time for p in self.wire.packets}
         ends = [(a.host, b.host) for a, b in self.topology.links]
-        found = {pair: [cells.flow(s, times) for s in self.streams[pair]] for pair in ends}
-        return {
-            pair: [f for f in own if f.times or f.strange or f.shaken[1]]
-            for pair, own in found.items()
-        }
+        return {pair: self._flows_of(pair) for pair in ends}
+
+    def _flows_of(self, pair: tuple[str, str]) -> list[cells.Flow]:
+        own = [cells.flow(stream, self.times) for stream in self.streams[pair]]
+        return [f for f in own if f.times or f.strange or f.shaken[1]]
+
+    @cached_property
+    def times(self) -> dict[int, float]:
+        """When each packet passed."""
+        return {p.frame: p.time for p in self.wire.packets}
 
     @cached_property
     def cuts_of(self) -> dict[str, Counter[cells.Cut]]:

@@ -35,6 +35,7 @@ from testbed.wire.identities import (
     IMPOSTORS,
     LAPSED,
     OLD,
+    RUDE,
     STRANGER,
     certificate,
     identities,
@@ -113,6 +114,7 @@ def task_of(
                 "name": name,
                 "port": ports.get(name, PROBE_PORT),
                 "first": first[name],
+                "rude": topology.link is Link.CELLS and name == RUDE,
                 "right": {"pem": f"{name}.pem"},
             }
             for name in impostors

@@ -17,7 +17,7 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ TALK_SECONDS = 10.0
 ODD_PORT = 20001
 """From here on: ports for connections that are odd by the port they come from; the kernel gives
 them to nobody."""
+RUDE_CELLS = 20
+"""Cells that come in a heap from a peer that keeps no rule."""
+BETWEEN = 0.005
+"""Seconds between two pieces."""
 HANDSHAKE, ALERT = 0x16, 0x15
 """First byte of a TLS record that is no data."""
 NO_CHECK_TIME = 0x200000
@@ -213,6 +217,8 @@ class Impostors:
         with self.changed:
             right = len(self.attempts[key]) >= self.task["attempts"]
         face = {**impostor["right"], "right": True} if right else impostor["first"]
+        if right and impostor["rude"]:
+            face["rude"] = self.task["nodes"][node], self.task["link_ports"][node]
         seen: dict[str, Any] = {"right": right, "tls": "", "spoke": "", "mails": [], "end": ""}
         line.settimeout(TALK_SECONDS)
         try:
@@ -235,9 +241,15 @@ class Impostors:
                 return "closed: without a word"
             if first[0] == HANDSHAKE:
                 context = server_context(self.files, face, self.task["trusted"])
-                with context.wrap_socket(line, server_side=True) as inside:
+                cells, rude = self.task["cells"], face.get("rude")
+                with (
+                    in_pieces(line) if rude else contextlib.nullcontext(line) as outside,
+                    context.wrap_socket(outside, server_side=True) as inside,
+                ):
                     seen["tls"] = inside.version() or ""
-                    if cells := self.task["cells"]:
+                    if rude:
+                        be_rude(inside, cells, rude)
+                    if cells:
                         return exchange(inside, seen, cells, known)
                     return converse(inside, seen)
         return converse(line, seen)
@@ -284,6 +296,54 @@ def converse(line: socket.socket, seen: dict[str, Any]) -> str:
         else:
             line.sendall(b"250 yes\r\n")
     return "closed"
+
+
+@contextlib.contextmanager
+def in_pieces(line: socket.socket) -> Iterator[socket.socket]:
+    """A socket in front of that one: what is written to it goes on in halves."""
+
+    def out() -> None:
+        with contextlib.suppress(OSError):
+            while data := far.recv(16_384):
+                for piece in (data[: len(data) // 2], data[len(data) // 2 :]):
+                    line.sendall(piece)
+                    time.sleep(BETWEEN)
+
+    def back() -> None:
+        with contextlib.suppress(OSError):
+            while data := line.recv(16_384):
+                far.sendall(data)
+        far.shutdown(socket.SHUT_WR)
+
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    near, far = socket.socketpair()
+    near.settimeout(TALK_SECONDS)
+    with far, ThreadPoolExecutor(2) as pool:
+        gone = pool.submit(out)
+        pool.submit(back)
+        try:
+            yield near
+        finally:
+            near.close()
+            gone.result()  # all of it has left
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)  # and whoever reads stops
+
+
+def be_rude(line: socket.socket, cells: dict[str, Any], node: tuple[str, int]) -> None:
+    """Break the rules of a link's cells, before any message: a first cell in two records, the next
+    ones in a heap, and a call to a node that has called us.
+
+    The control of link-cells: whether all that is told is seen on the wire, not here.
+    """
+    cover = bytearray(cells["size"])
+    struct.pack_into(cells["head"], cover, 0, cells["version"], 0)
+    line.sendall(cover[:1000])
+    line.sendall(cover[1000:])
+    for _ in range(RUDE_CELLS):
+        line.sendall(cover)
+    with contextlib.suppress(OSError):
+        socket.create_connection(node, timeout=KNOCK_SECONDS).close()
 
 
 def exchange(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import pytest
 from wire_rows import Sample, Tape, hello, record
 
 from remailer.link.geometry import CELL, RECORD
-from testbed.topology import LINK_PORT, Link, Node
-from testbed.verdict import Control, Evidence, Status
+from testbed.topology import LINK_PORT, PROBE_PORT, Link, Node
+from testbed.verdict import Control, Evidence, Finding, Status
 from testbed.wire import cells, links
 from testbed.wire.asked import OF_IP, OF_TCP
 from testbed.wire.capture import CaptureFile
-from testbed.wire.cells import Flow
+from testbed.wire.cells import Flow, Rule
 from testbed.wire.packets import ACK, CLIENT_HELLO, FIN, SERVER_HELLO, SYN, Stream, Wire
 
 A, B = "10.0.0.11", "10.0.0.12"
@@ -41,7 +42,8 @@ def flow(sent: list[bytes], received: list[bytes] | None = None) -> Flow:
 
 def accused(own: Flow, others: list[Flow] | None = None, rate: float = RATE) -> list[Evidence]:
     counted = Counter(cut for other in others or [] for _, cut in other.cuts)
-    return list(cells.evidence([own], others or [], rate, 0, cells.usual_cut(counted)))
+    found = cells.broken([own], others or [], rate, 0, cells.usual_cut(counted))
+    return [told for _, told in found]
 
 
 def test_an_even_link_passes_both_ways() -> None:
@@ -72,9 +74,10 @@ def test_a_small_mail_behind_the_handshake_of_a_connection_without_cells_is_show
     """Mail past the pacer, on a connection of its own: too small to be no handshake by itself."""
     usual = [flow([WHOLE] * 300) for _ in range(5)]
     small = flow([record(23, 900), record(23, 20)], [])
-    (found,) = cells.evidence([usual[0], small], usual[1:], RATE, 0)
+    ((rule, found),) = cells.broken([usual[0], small], usual[1:], RATE, 0)
+    assert rule is Rule.HANDSHAKE
     assert "2920 bytes before the first cell" in found.what
-    assert list(cells.evidence([usual[0], flow([], [])], usual[1:], RATE, 0)) == []
+    assert list(cells.broken([usual[0], flow([], [])], usual[1:], RATE, 0)) == []
 
 
 def test_a_record_that_the_capture_ends_in_is_none_of_another_size() -> None:
@@ -166,7 +169,7 @@ def test_who_is_hung_up_on_is_not_nor_who_has_heard_nothing_for_long() -> None:
 
 def test_what_was_hung_up_before_the_letters_is_nobodys_fault() -> None:
     own = ended()
-    assert list(cells.evidence([own], [], RATE, since=own.hung_up[1])) == []
+    assert list(cells.broken([own], [], RATE, since=own.hung_up[1])) == []
 
 
 def test_cells_above_the_rate_are_shown() -> None:
@@ -209,6 +212,8 @@ class Cells(Sample):
     def __init__(self) -> None:
         super().__init__(Link.CELLS)
         self.topology = replace(self.topology, cells=int(RATE))
+        for node in self.topology.remailers:
+            self.rude(node)
         offers = (*[""] * (len(OF_IP) + OF_TCP.index("tcp.options.mss_val")), "1460")
         self.tape.packets = [
             replace(p, chosen=offers) if p.flags & SYN else p for p in self.tape.packets
@@ -219,30 +224,73 @@ class Cells(Sample):
         if a.name != "alpha":
             return 0
         hellos = (hello(CLIENT_HELLO, "c"), hello(SERVER_HELLO, "s"))
-        sent = [record(22, 1500), record(23, 2000), *[WHOLE] * 40]
-        received = [record(22, 1200) + record(23, 2100), *[WHOLE] * 41]
+        sent = [record(22, 1500), record(23, 2000), *[WHOLE] * 160]
+        received = [record(22, 1200) + record(23, 2100), *[WHOLE] * 161]
         return self.tape.tcp(a.host, b.host, LINK_PORT, sent, received, hellos)
+
+    def rude(self, node: Node) -> None:
+        """What the prober does when the node has called it (probe_agent.be_rude)."""
+        prober, pieces = self.topology.prober, [WHOLE * 3 + WHOLE[:8000], WHOLE[8000:]]
+        hellos = (hello(CLIENT_HELLO, f"c{node.name}"), hello(SERVER_HELLO, f"s{node.name}"))
+        first = record(23, 1017) + record(23, 15017)
+        sent = [record(22, 1500), record(23, 2000), *[WHOLE] * 9]
+        received = [record(22, 1200) + record(23, 2100), first, *pieces * 5]
+        begin = self.tape.tcp(node.host, prober, PROBE_PORT, sent, received, hellos)
+        ports = {"source_port": PROBE_PORT, "target_port": self.tape.packets[begin - 1].source_port}
+        stream = self.tape.packets[begin - 1].stream
+        self.tape.tcp(prober, node.host, LINK_PORT, [])
+        self.tape.put(prober, node.host, "tcp", flags=FIN | ACK, stream=stream, sequence=1, **ports)
+
+
+LINKS = ("alpha>bravo", "bravo>alpha")
+
+
+def rows_of(sample: Sample) -> dict[str, Finding]:
+    whole = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
+    wire = sample.tape.wire()
+    found = links.findings(wire, sample.topology, sample.canaries, sample.letters, whole, 0)
+    return {f"{f.claim} {f.subject}": f for f in found}
 
 
 def test_one_connection_vouches_for_both_directions_of_a_link() -> None:
     sample = Cells()
-    whole = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
-    found = links.findings(
-        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, whole, 0
-    )
+    found = rows_of(sample).values()
     rows = {(f.claim, f.subject): f.status for f in found if ">" in f.subject}
     assert len(rows) == 2 * 5
     assert set(rows.values()) == {Status.PASS}
+
+
+@pytest.mark.parametrize("kept", list(set(Rule) - {Rule.PAUSE}))
+def test_a_rule_that_the_prober_is_not_accused_of_leaves_the_row_open(
+    kept: Rule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check that has gone blind, for whatever reason."""
+    broken, needless = cells.broken, links._Look._needless
+
+    def blind(found: Iterator[cells.Broken]) -> Iterator[cells.Broken]:
+        return (one for one in found if one[0] is not kept)
+
+    monkeypatch.setattr(cells, "broken", lambda *given: blind(broken(*given)))
+    monkeypatch.setattr(links._Look, "_needless", lambda *given: blind(needless(*given)))
+    rows = rows_of(Cells())
+    assert {rows[f"link-cells {link}"].status for link in LINKS} == {Status.INCONCLUSIVE}
+    told = [c for c in rows[f"link-cells {LINKS[0]}"].controls if not c.found]
+    assert [c.where for c in told] == [f"not of {kept}"]
+
+
+def test_a_pause_that_would_not_be_told_leaves_the_row_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cells, "_went_on", lambda *_: False)
+    rows = rows_of(Cells())
+    assert {rows[f"link-cells {link}"].status for link in LINKS} == {Status.INCONCLUSIVE}
 
 
 def test_what_is_said_in_clear_is_who_calleds_alone() -> None:
     sample = Cells()
     alpha, bravo = sample.alpha.host, sample.bravo.host
     sample.tape.tcp(alpha, bravo, LINK_PORT, [b"MAIL FROM:<>\r\n"])
-    whole = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
-    found = links.findings(
-        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, whole, 0
-    )
+    found = rows_of(sample).values()
     failed = {(f.claim, f.subject) for f in found if f.status is Status.FAIL}
     assert failed == {("link-encrypted", "alpha>bravo"), ("link-ephemeral", "alpha>bravo")}
 
@@ -259,10 +307,7 @@ def test_who_calls_a_peer_again_though_there_is_a_link_is_accused() -> None:
     sample.tape.packets = [
         replace(p, frame=n, time=n / 100) for n, p in enumerate(packets, start=1)
     ]
-    whole = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
-    found = links.findings(
-        sample.tape.wire(), sample.topology, sample.canaries, sample.letters, whole, 0
-    )
+    found = rows_of(sample).values()
     (failed,) = [f for f in found if f.status is Status.FAIL]
     assert (failed.claim, failed.subject) == ("link-cells", "bravo>alpha")
     assert "calls, though there is a link" in failed.evidence[0].what

@@ -267,3 +267,31 @@ def test_labels_come_from_the_random_source(
         "friend",
         *STRANGERS,
     }
+
+
+def test_what_goes_in_pieces_goes_in_halves_and_all_of_it_before_the_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        caller = socket.create_connection(listening.getsockname())
+        line = listening.accept()[0]
+    with caller, line:
+        caller.settimeout(5)
+        with probe_agent.in_pieces(line) as near:
+            near.sendall(b"a" * 1000)
+            assert caller.recv(65_536) == b"a" * 500
+            assert caller.recv(65_536) == b"a" * 500
+            caller.sendall(b"b")
+            assert near.recv(10) == b"b"
+            near.sendall(b"c" * 10_000)
+        with caller.makefile("rb") as rest:
+            assert rest.read() == b"c" * 10_000
+
+
+def test_who_stays_on_the_line_does_not_keep_the_prober() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        caller = socket.create_connection(listening.getsockname())
+        line = listening.accept()[0]
+    with caller, line:
+        with pytest.raises(ConnectionResetError), probe_agent.in_pieces(line):
+            raise ConnectionResetError
+        caller.settimeout(5)
+        assert caller.recv(1) == b""
