@@ -1,7 +1,7 @@
 # unlogged: a containerised testbed of anonymous remailers. `make help` lists what there is.
 #
 # Settings, in the environment or on make's command line:
-#   WEB=name (unlogged)  LINK=port25|direct25|smtp|tls|cells (cells)  NODES=n (5)  POOL=off|exponential:SECONDS|timed:SECONDS,LEAST,PERCENT
+#   WEB=name (unlogged)  LINK=port25|direct25|smtp|tls|cells (cells)  NODES=n (5)  POOL=off|exponential:SECONDS|timed:SECONDS,LEAST,PERCENT (exponential:1.0)
 #   CELLS=n (2: cells a second on each link of LINK=cells, mail or not)
 #   WITNESS=plain (no CAP_SYS_ADMIN: what needs it is inconclusive)
 #   LEAKS=NODE=LEAK,... (up and verify: with planted leaks, docs/leaks.md)

@@ -37,16 +37,22 @@ class Watched(Protocol):
         """Its container of that name."""
 
 
-def stream(web: Watched, job: str, services: Sequence[str], **task: Any) -> Iterator[Answer]:
-    """Give the agent a job and yield what it says as it comes. Raises TROUBLE."""
+def stream(
+    web: Watched, job: str, services: Sequence[str], *, ended: bool = False, **task: Any
+) -> Iterator[Answer]:
+    """Give the agent a job and yield what it says as it comes. Raises TROUBLE.
+
+    `ended`: the job is about services that no longer run.
+    """
     docker = web.docker.api
     pids, gone = {}, []
     for name in services:
         state = web.container(name).attrs["State"]
-        if state["Running"]:
+        if state["Running"] is not ended:
             pids[name] = state["Pid"]
         else:
-            gone.append({"node": name, "why": f"{name} does not run ({state['Status']})"})
+            verb = "still runs" if ended else "does not run"
+            gone.append({"node": name, "why": f"{name} {verb} ({state['Status']})"})
     yield from gone
     argv = ["python3", "-m", "testbed.witness.agent", job]
     witness = web.container(WITNESS)

@@ -36,7 +36,8 @@ class Claim:
     """One claim: a sentence, against whom, who witnesses it, and what keeps the witness honest.
 
     Attackers (docs/claims.md): W reads all wires, A also alters them, D seizes disks and the mail
-    hosts' logs, N runs remailers himself; U is no attacker but a user who wants his mail to arrive.
+    hosts' logs, K the keys as well, N runs remailers himself, S sends mail; U is no attacker but a
+    user who wants his mail to arrive.
     """
 
     id: str
@@ -139,11 +140,13 @@ _TABLE: tuple[Claim, ...] = (
     Claim(
         "silent-tmpfs",
         "The node leaves nothing in any tmpfs, /dev/shm included, nor in an open file without a "
-        "name there.",
+        "name there, nor unread in a pipe or a pair of sockets.",
         "D",
         "node",
-        "a container that reads the node's mounts through /proc",
-        "a file put into the same mount is found by the same search, and taken away again",
+        "a container that reads the node's mounts through /proc, and asks each pipe and Unix "
+        "socket of its processes how much lies in it: what is there at 50 looks, 0.1 s apart",
+        "a file put into the same mount is found by the same search, and taken away again; a byte "
+        "in a pipe and in a pair of sockets of the witness's own is found, and the node's are seen",
         (
             "tmpfs-file",
             "debug-dump",
@@ -153,17 +156,20 @@ _TABLE: tuple[Claim, ...] = (
             "keys-logged",
             "after-twenty",
             "queue",
+            "pipe-kept",
         ),
         short="nothing in tmpfs or /dev/shm",
         twin="test file found",
         group=Group.LOGS,
         causes="A temporary file that nobody took away, or memory that is shared by name: "
-        "`tempfile`, `/dev/shm`, a semaphore of `multiprocessing`.",
+        "`tempfile`, `/dev/shm`, a semaphore of `multiprocessing`; or a pipe that nobody reads to "
+        "its end.",
     ),
     Claim(
         "silent-volume",
         "The node's volumes hold the declared spool and key files and no mark of any mail; the "
-        "spool at rest has the declared tables and not a byte besides.",
+        "spool at rest has the declared tables, in the declared words, and where no row is no more "
+        "than what SQLite leaves when rows move.",
         "D",
         "node",
         "a container that reads the node's mounts and open files through /proc",
@@ -183,13 +189,14 @@ _TABLE: tuple[Claim, ...] = (
             "free-pages",
             "rows-kept",
             "attribute",
+            "schema-comment",
         ),
         short="only spool and keys on disk",
         twin="test file found",
         group=Group.LOGS,
         causes="A file beside the spool (a log, a copy, a database's journal), a mark in "
-        "the spool's own files, or a table that `remailer/spool.py` does not declare. Path "
-        "and offset say which.",
+        "the spool's own files, or a table that `remailer/spool.py` does not declare; "
+        "bytes written past SQLite, a comment in a declaration. Path and offset say which.",
     ),
     Claim(
         "silent-syslog",
@@ -212,10 +219,17 @@ _TABLE: tuple[Claim, ...] = (
         "D",
         "node",
         "fanotify marks on each of the node's mounts, set from another container before the node's "
-        "first instruction, and read until the load has gone",
+        "first instruction, and read until the load has gone; where the web goes down afterwards, "
+        "once more when the nodes have been stopped",
         "in each mount that can be written to a file that the witness makes and deletes again at "
         "once is seen, with what stood in it; and the spool's own writes are seen",
-        ("write-then-delete", "file-without-name", "mapped-file", "shared-memory-moment"),
+        (
+            "write-then-delete",
+            "file-without-name",
+            "mapped-file",
+            "shared-memory-moment",
+            "at-stop-file",
+        ),
         hosted=Expected.FAILS,
         short="no file, not for a moment",
         twin="a moment's file seen",
@@ -294,10 +308,11 @@ _TABLE: tuple[Claim, ...] = (
     ),
     Claim(
         "dns-late",
-        "The node looks up only where its mail goes, and only when it goes: the MX of the "
-        "recipient's domain and its host's addresses, each once, in queries that differ in the "
-        "name and in a number that the kernel gave, and at once followed by the conversation that "
-        "they are for.",
+        "The node looks up only where its mail goes, and only when it goes: before each "
+        "conversation on port 25 the MX of the recipient's domain, then A and AAAA of its host, "
+        "each once, in this order and none left out (again only after 2 s without an answer), in "
+        "questions that are byte for byte the same but for the name, the type and a number that "
+        "the kernel gave; and nothing but such questions goes to the resolver.",
         "W",
         "node",
         "the sniffer; tshark dissects; each letter has a recipient's domain of its own; and probes "
@@ -306,7 +321,15 @@ _TABLE: tuple[Claim, ...] = (
         "kernel's numbers; and a "
         "query under the node's address that no mail follows, asked in another way, is found by "
         "the same code as both",
-        ("dns-early", "dns-label", "dns-case", "dns-counted"),
+        (
+            "dns-early",
+            "dns-label",
+            "dns-case",
+            "dns-counted",
+            "dns-no-question",
+            "dns-order",
+            "empty-conversations",
+        ),
         not_claimed_at=frozenset({Link.PORT25}),
         hosted=Expected.FAILS,
         short="looks up late, and plainly",
@@ -314,27 +337,37 @@ _TABLE: tuple[Claim, ...] = (
         group=Group.WIRE,
         causes="A look-up when a mail comes in instead of when it leaves (a check of the "
         "recipient's domain, a warm cache), another type or another case of letters, or a "
-        "name made from the mail. The packet has the name.",
+        "name made from the mail; a datagram or a connection that asks nothing, another order, "
+        "bytes behind the question. The packet has the name.",
     ),
     Claim(
         "smtp-talk",
         "On port 25 every node says the same to everybody, byte for byte, and each line in one "
         "packet (a mail of up to 8 KB too): greeting, replies and commands are those of one "
         "grammar, in which only the node's domain and what the mail demands are open: its "
-        "recipient, its size and 8 bits.",
+        "recipient, its size and 8 bits. Each conversation that it begins has a mail in it and "
+        "ends with QUIT, unless the host refused, hung up or didn't answer; and it hangs up on "
+        "nobody before QUIT.",
         "W",
         "node",
         "the sniffer; each connection's bytes, put together and read as SMTP",
         "the node is heard taking mail and handing it on; and the queue numbers in the mail hosts' "
         "replies to it are found by the same code",
-        ("reply-queue-id", "greeting-counter", "mail-size", "after-twentieth"),
+        (
+            "reply-queue-id",
+            "greeting-counter",
+            "mail-size",
+            "after-twentieth",
+            "empty-conversations",
+        ),
         hosted=Expected.FAILS,
         short="says the same to everybody",
         twin="queue numbers found",
         group=Group.WIRE,
         causes="A queue number, a time, a name or a count in a greeting or reply, an "
         "extension offered to some and not to others, or a parameter of MAIL that the mail "
-        "did not need. The words stand in the evidence.",
+        "did not need; a conversation without a mail, or one that was left without QUIT. The "
+        "words stand in the evidence.",
     ),
     Claim(
         "port25-cert",
@@ -425,9 +458,11 @@ _TABLE: tuple[Claim, ...] = (
     ),
     Claim(
         "headers",
-        "What the node delivers tells nothing of where it came from: its header has what the node "
-        "makes (its own From, a random Message-ID of its own domain, the day) and what the letter "
-        "asked for; no trace, no time, no name of the sender, his host or another remailer.",
+        "What the node delivers tells nothing of where it came from: below the two lines of the "
+        "recipient's host its header has what the node makes (its own From, the recipient's bare "
+        "address, the day, a random Message-ID of its own domain) and the lines that the letter "
+        "asked for, each once and in their order; no trace, no time, no name of the sender, his "
+        "host or another remailer.",
         "D",
         "node",
         "the mails as the recipients have them",
@@ -443,25 +478,29 @@ _TABLE: tuple[Claim, ...] = (
             "header-case",
             "header-blanks",
             "date-day",
+            "to-named",
+            "original-to",
         ),
         frozenset({Link.PORT25}),
         short="the mail shows no origin",
         twin="ordinary mail shows it",
         group=Group.MAIL,
         causes="A header that was passed on instead of made: Received, Message-ID, Date "
-        "with a time, what a mail program says of itself. `remailer/outgoing.py` has the few "
-        "that may be there; letter and line are named.",
+        "with a time, what a mail program says of itself; or a line that nobody asked for, a name "
+        "in To, another order or spelling. `remailer/outgoing.py` has the few that may be there; "
+        "letter and line are named. If every node fails as `received`, the mail host's own line "
+        "has changed (TLS, time zone): see `images/mailhost/main.cf`.",
     ),
     Claim(
         "spool-sealed",
-        "A spool seized in the middle of a load has rows of random bytes in size classes and "
-        "nothing else: no mark of any mail and no address of the web in a searched form, nothing "
-        "packed.",
+        "A spool seized in the middle of a load has rows of random bytes in size classes, in "
+        "tables declared to the letter, and nothing else: no mark of any mail and no address of "
+        "the web in a searched form, nothing packed.",
         "D",
         "node",
         "copies of the spool's files taken while this run's mail lies in them; byte values are "
         "counted in pieces of 4,096 (chi-square over 560 is not random: by chance less than once "
-        "in 10^21)",
+        "in 10^21); page 1 and the header have nothing where no row is",
         "the copies hold rows that were not there before the load, and a mark and a text put "
         "beside them are found by the same search",
         ("spool-clear", "spool-table", "spool-xor", "spool-unpadded", "spool-ordered"),
@@ -475,15 +514,29 @@ _TABLE: tuple[Claim, ...] = (
     Claim(
         "spool-forgets",
         "Once its mail has gone, whoever takes the spool and the node's own keys finds nothing of "
-        "it: no row, no free page and no log holds what can be opened; and nothing was counted in "
-        "it but the transfers from other remailers.",
+        "it: no row, no free page and no log holds what can be opened, and there is no row that "
+        "those keys don't open; nothing was counted or altered in it but the transfers from other "
+        "remailers, each under the day on which it came.",
         "K",
         "node",
         "copies of the spool's files at rest, before the loads, between and after them: every byte "
-        "is tried as the beginning of a row with the node's own secret, which stays in the witness",
-        "with the same secret the same code opens rows, by their names and as bare pieces, in the "
-        "copies seized in the middle of the load",
-        ("free-pages", "rows-kept", "all-uses-counted", "users-tagged", "row-stays"),
+        "is tried as the beginning of a row with the node's own secret, which stays in the "
+        "witness; the digest of the opened table of uses, and the tags' days; once more, without "
+        "the secret, when the node was stopped, where the web goes down afterwards",
+        "it is at rest before and after, and all that opens is told; with the same secret the same "
+        "code opens rows, by their names and as bare pieces, in the copies seized in the middle of "
+        "the load",
+        (
+            "free-pages",
+            "rows-kept",
+            "all-uses-counted",
+            "users-tagged",
+            "row-stays",
+            "at-stop-file",
+            "uses-filled",
+            "epoch-chosen",
+            "foreign-rows",
+        ),
         short="spool and keys: nothing left",
         twin="rows opened mid-load",
         group=Group.SPOOL,
@@ -498,8 +551,9 @@ _TABLE: tuple[Claim, ...] = (
         "D",
         "node",
         "stat and attributes of each name in the node's mounts, its database's header, its "
-        "processes and their open files in /proc, sockets and ports, file locks, keys and System V "
-        "IPC, read between the loads and after the second, which is of another size",
+        "processes and their open files in /proc (position, flags, locks, what an eventfd counts, "
+        "numbers of files' descriptors), signals that wait, sockets and ports, file locks, keys "
+        "and System V IPC, read between the loads and after the second, which is of another size",
         "the mail hosts' logs are found to grow by the same reading, and the spool's size, its "
         "header and the IPC are read",
         (
@@ -516,6 +570,7 @@ _TABLE: tuple[Claim, ...] = (
             "volume-file",
             "tmpfs-file",
             "rows-kept",
+            "descriptor-number",
         ),
         hosted=Expected.FAILS,
         short="nothing grows with the mail",
@@ -552,10 +607,11 @@ _TABLE: tuple[Claim, ...] = (
         "D",
         "node",
         "docker inspect, logs and volumes before the loads, between and after them, and the "
-        "events from the first moment to the last",
+        "events from the first moment to the last; how it ended, where the web goes down "
+        "afterwards",
         "the same reading sees an event that the harness causes in the node's container (an exec "
         "of its health check), health checks that were not there before, and the ready line's log",
-        ("health-fails", "stdout-line"),
+        ("health-fails", "stdout-line", "exit-code"),
         hosted=Expected.NOT_CLAIMED,
         short="Docker keeps nothing new",
         twin="an event of ours seen",
@@ -724,9 +780,9 @@ _TABLE: tuple[Claim, ...] = (
         "link ports, also those that carry nothing",
         "the number of records is what rate and time demand, this link's mails arrived, and the "
         "call is seen that the link began with, with the size of TCP's segments; the same code "
-        "accuses the prober, which as a peer of the node breaks every rule but one (other sizes, "
-        "pieces, a heap of cells, a needless call, hanging up), and in a copy of the link without "
-        "some of its cells it tells the pause",
+        "accuses the prober, which as a peer of the node breaks every rule but that on pauses "
+        "(another size, pieces, more than a handshake, a heap of cells, a needless call, hanging "
+        "up); and in a copy of the link that lacks some cells it tells the pause",
         (
             "cover-stops",
             "two-sizes",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import docker
 from docker import DockerClient
 from docker.errors import APIError, DockerException
+from docker.models.containers import Container
 
-from testbed.errors import DockerError
+from testbed.errors import DockerError, WebError
 
 _NOT_ALLOWED = "this user may not talk to Docker: join the group docker, or use sudo"
 _NOBODY = "the Docker daemon is not running, or DOCKER_HOST is wrong: start it, or mend that"
@@ -48,6 +50,22 @@ def connect() -> DockerClient:
 def refused(error: APIError) -> DockerError:
     """An engine's refusal as our error."""
     return DockerError(f"Docker: {explain(str(error.explanation or error))}")
+
+
+def wait_for(container: Container, word: bytes, within: float) -> None:
+    """Wait until a container has said a word on its output. Raises WebError, with its last word.
+
+    `within`: seconds.
+    """
+    deadline = time.monotonic() + within
+    while word not in (said := container.logs()):
+        container.reload()
+        if container.status not in {"running", "created"}:
+            last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
+            raise WebError(f"{container.name}: ended before it was ready: {explain(last[0])}")
+        if time.monotonic() > deadline:
+            raise WebError(f"{container.name}: not ready within {within:.0f} s")
+        time.sleep(0.1)
 
 
 def state_of(container: Any) -> str:

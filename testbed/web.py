@@ -19,7 +19,7 @@ from docker.models.containers import Container
 from remailer.directory import Directory, load
 from testbed import agent, compose, gate, keys, subnet, teardown, zones
 from testbed.contract import WRITTEN
-from testbed.engine import explain, refused, state_of
+from testbed.engine import explain, refused, state_of, wait_for
 from testbed.errors import DockerError, WebError
 from testbed.topology import Link, MailHost, Topology
 from testbed.wire.identities import identities
@@ -240,19 +240,7 @@ class Web:
             self._write_swaksrc(host)
 
     def _wait_for(self, service: str, word: str) -> None:
-        """Wait until a container has said a word on its output, or has ended without it."""
-        container = self.container(service)
-        deadline = time.monotonic() + READY_WITHIN
-        while time.monotonic() < deadline:
-            said = container.logs()
-            if word.encode() in said:
-                return
-            container.reload()
-            if container.status not in {"running", "created"}:
-                last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
-                raise WebError(f"{service}: ended before it was ready: {explain(last[0])}")
-            time.sleep(0.1)
-        raise WebError(f"{service}: not ready within {READY_WITHIN:.0f} s")
+        wait_for(self.container(service), word.encode(), READY_WITHIN)
 
     def _write_swaksrc(self, host: MailHost) -> None:
         at, port = self.published(host.name, 587)

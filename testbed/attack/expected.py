@@ -126,7 +126,7 @@ def _at_chance(wanted: Expected, score: Score, p: float) -> tuple[Outcome, str]:
         return Outcome.INCONCLUSIVE, "a planted leak isn't found either"
     if wanted is Expected.QUIET and score.high > QUIET_TO:
         return Outcome.INCONCLUSIVE, "too few windows"
-    if wanted is Expected.QUIET and score.high < score.chance:
+    if score.late is not None and score.high < score.chance:
         # Labels that are exchanged are at chance: who is surely below it knows something.
         return Outcome.INCONCLUSIVE, "surely worse than chance"
     return Outcome.AS_EXPECTED, ""

@@ -22,7 +22,7 @@ from docker.types import IPAMConfig, IPAMPool
 
 from testbed import compose, keys, subnet, teardown
 from testbed.bench import inside
-from testbed.engine import refused
+from testbed.engine import refused, wait_for
 from testbed.errors import WebError
 from testbed.topology import LINK_PORT, Link, Node, Topology
 
@@ -154,9 +154,9 @@ class Lab:
             queue = {f"{topology.web}_{name}-queue": {"bind": "/var/spool/postfix", "mode": "rw"}}
             self.docker.volumes.create(f"{topology.web}_{name}-queue", labels=labels)
             self._container(name, bench, command, f"{topology.net}.{host}", volumes=queue)
-        self._wait_for("alpha", b": ready")
+        wait_for(self.containers["alpha"], b": ready", READY_WITHIN)
         for name in ("bravo", "gpg", "postfix"):
-            self._wait_for(name, b": ready")
+            wait_for(self.containers[name], b": ready", READY_WITHIN)
         self.containers["looker"] = self.docker.containers.run(
             bench, ["sleep", "infinity"], detach=True, labels=labels, network_mode="none",
             pid_mode=f"container:{self.containers['alpha'].id}", cap_drop=["ALL"], user="20009",
@@ -205,16 +205,6 @@ class Lab:
             networking_config={web: address}, **options,
         )  # fmt: skip
         self.containers[name].start()
-
-    def _wait_for(self, name: str, word: bytes) -> None:
-        container = self.containers[name]
-        deadline = time.monotonic() + READY_WITHIN
-        while word not in (said := container.logs()):
-            container.reload()
-            if container.status == "exited" or time.monotonic() > deadline:
-                last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no word"]
-                raise WebError(f"bench: {name} is not ready: {last[0]}")
-            time.sleep(0.1)
 
 
 @contextmanager

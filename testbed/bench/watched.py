@@ -6,7 +6,6 @@ sniffer on the whole bridge. All other witnesses look at moments only.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +17,7 @@ from testbed.bench.compare import Comparison, joined
 from testbed.bench.lab import READY_WITHIN, Lab
 from testbed.compose import RECORDER_CAPS, WITNESS_CAPS
 from testbed.contract import WRITTEN
+from testbed.engine import wait_for
 from testbed.errors import WebError
 from testbed.web import READY
 
@@ -61,8 +61,8 @@ def _watching(lab: Lab, images: Mapping[str, str]) -> Iterator[None]:
         )  # fmt: skip
         started.append(witness)
         lab.containers[agent.WITNESS] = witness
-        _wait_for(sniffer, READY["sniffer"])
-        _wait_for(witness, READY["witness"])
+        wait_for(sniffer, READY["sniffer"].encode(), READY_WITHIN)
+        wait_for(witness, READY["witness"].encode(), READY_WITHIN)
         for told in agent.stream(lab, "watch", ["alpha"], declared=WRITTEN, within=READY_WITHIN):
             if blind := told.get("blind"):
                 raise WebError(f"bench: the recorder sees nothing: {blind}")
@@ -70,11 +70,3 @@ def _watching(lab: Lab, images: Mapping[str, str]) -> Iterator[None]:
     finally:
         for container in started:
             container.remove(force=True)
-
-
-def _wait_for(container: Container, word: str) -> None:
-    deadline = time.monotonic() + READY_WITHIN
-    while word.encode() not in container.logs():
-        if time.monotonic() > deadline:
-            raise WebError(f"bench: {container.name} is not ready within {READY_WITHIN:.0f} s")
-        time.sleep(0.1)

@@ -119,7 +119,9 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
         "Processor time, memory in use, bytes and packets, connections that were closed in the "
         "last minute, neighbours: whoever is on the machine while the node runs reads them, and "
         "they go with the node. When a file was last read isn't compared either: reading it "
-        "changes that.",
+        "changes that. Under which numbers sockets and pipes are open, and anything in workers and "
+        "pacer, and what an epoll keeps beside each descriptor, isn't compared: connections come "
+        "and go.",
     ),
     (
         "What begins after a run",
@@ -152,6 +154,13 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
         "The order of arrival in the spool's write-ahead log",
         "SQLite appends what is committed. Until the log is truncated, whoever seizes it sees in "
         "which order sealed rows came and went.",
+    ),
+    (
+        "What SQLite leaves in its pages",
+        "Tags of transfers lie in a page in the order in which they came (until the page is "
+        "split), and the map of pages tells how large the spool has been at most. In the gaps of "
+        "a page of tags up to 512 bytes may be left by rows that moved: so many could be written "
+        "there.",
     ),
     (
         "Tags of transfers",

@@ -22,8 +22,9 @@ webs with several of them, one a node, and at least one node without; sends real
 verdict. (A leak that both ends of a link must have is at every node of a web of its own.) The webs
 speak `cells`; the few leaks that take `tls` are tried on that. A leak is *caught* when
 the claim that is there for it fails at its node, as its kind, and shows what it is. Whoever else is
-accused is a false alarm, and so is any failed row in the clean webs, of several sizes, pools and
-seeds, that follow (`CLEAN=n`, 20 of them unless told otherwise; half on `tls`, half on `cells`).
+accused (but of what a leak made it pass on) is a false alarm, and so is any failed row in the clean
+webs, of several sizes, pools and seeds, that follow (`CLEAN=n`, 20 of them unless told otherwise;
+half on `tls`, half on `cells`).
 `n` clean runs without a false alarm prove an upper bound, not that there are none: with 20 it is
 14 % (95 %, Clopper-Pearson), and that is printed.
 
@@ -46,7 +47,8 @@ _BLIND = """\
 Written from docs/claims.md and the remailer's source alone, by somebody who had not read the
 witnesses, and scored apart: they say how the checkers fare with what they were not made for. The
 claim is the author's guess; it is enough that the node is accused. How many are caught is told, and
-doesn't change the exit status.
+doesn't change the exit status. (A name that is in another table too means that one: there is
+`blind.NAME`.)
 """
 
 _WIRES = """\

@@ -28,11 +28,6 @@ OF_TLS = (
     "tls.extension.psk_ke_mode", "tls.handshake.extensions_server_name",
     "tls.handshake.extensions_alpn_str",
 )  # fmt: skip
-OF_DNS = (
-    "dns.flags", "dns.count.queries", "dns.count.answers", "dns.count.auth_rr",
-    "dns.count.add_rr", "dns.qry.class", "dns.rr.udp_payload_size", "dns.resp.edns0_version",
-    "dns.resp.z", "dns.opt.code", "udp.length", "dns.id",
-)  # fmt: skip
-"""What a sender could choose in any packet, in SYN and SYN-ACK, in hellos, and in questions."""
-ASKED = tuple(dict.fromkeys(FIELDS + OF_IP + OF_TCP + OF_TLS + OF_DNS))
+"""What a sender could choose in any packet, in SYN and SYN-ACK, and in hellos."""
+ASKED = tuple(dict.fromkeys(FIELDS + OF_IP + OF_TCP + OF_TLS))
 """All that tshark is asked for, in this order."""

@@ -1,4 +1,4 @@
-"""Links that speak cells: are all records of one size, and do they go at one rate? Pure.
+"""Links that speak cells: does a node keep their rules (`Rule`)? Pure.
 
 A connection carries both directions of a link, whoever opened it. What a direction shows is when
 each of its cells began, and records that are none. A direction that pauses while the others go on

@@ -1,21 +1,25 @@
 """dns-late: a node asks for what its mail needs, when the mail goes, and in one way. Pure.
 
-The number of each question is the beginning of one that the node had from the kernel.
+The number of each question is the beginning of one that the node had from the kernel; nothing else
+in it is open but the name. Nothing but questions goes to the resolver.
 
 Each letter's recipient has a domain of its own, so each look-up belongs to one letter, and each
-conversation on port 25 to the look-ups just before it: one MX, then the addresses of its host.
+conversation on port 25 to the look-ups just before it: one MX, then the addresses of its host, in
+one order.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from remailer.resolver import TRY_SECONDS
 from testbed.topology import Node
 from testbed.verdict import Control, Finding, judge
-from testbed.wire.asked import OF_DNS
 from testbed.wire.capture import DNS_TWIN
-from testbed.wire.edges import DNS_PORT, Edges, Told, usual
+from testbed.wire.edges import DNS_PORT, Edges, Told
+from testbed.wire.frames import shown
 from testbed.wire.packets import Packet
 
 WITHIN = 2.0
@@ -27,8 +31,14 @@ NUMBER = 16
 SPARE = 20
 """Numbers beyond its questions that a node may take."""
 
-TYPES = {1: "A", 15: "MX", 28: "AAAA"}
-"""What an exit asks for (RFC 5321, 5.1)."""
+TYPES = {15: "MX", 1: "A", 28: "AAAA"}
+"""What an exit asks for (RFC 5321, 5.1), in the order in which it does."""
+ORDER = tuple(TYPES)
+
+HEAD = bytes.fromhex("0100 0001 0000 0000 0001")
+"""Of a question, behind its number: recursion is desired (RFC 1035, 4.1.1)."""
+TAIL = struct.pack("!HxHHIH", 1, 41, 1232, 0, 0)
+"""Behind the type: the class, and the size of answers that are taken (RFC 6891, 6.1.2)."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +49,37 @@ class Question:
     time: float
     name: str
     kind: int
-    way: tuple[str, ...]
-    """How it was asked: all that doesn't follow from the name."""
+    said: bytes
     unanswered: bool
-    number: int
+    """For as long as a node waits before it asks again."""
+
+    @property
+    def number(self) -> int:
+        """What tells it from others of the same name."""
+        return int.from_bytes(self.said[:2])
+
+
+@dataclass
+class Need:
+    """A conversation on port 25, and the look-ups that it is for."""
+
+    frame: int
+    begins: float
+    domains: frozenset[str]
+    """Of those whom the mail in it is for."""
+    wanted: Mapping[int, frozenset[str]]
+    """Names that may be asked for, by type."""
+    asked: list[Question] = field(default_factory=list)
+
+    def wants(self, q: Question) -> bool:
+        """Whether that look-up is the one whose turn it is."""
+        turn = ORDER[len(self.asked) : len(self.asked) + 1]
+        return (
+            turn == (q.kind,)
+            and q.name in self.wanted[q.kind]
+            and 0 <= self.begins - q.time <= WITHIN
+            and not q.unanswered
+        )
 
 
 def findings(edges: Edges, given: Mapping[str, Collection[str]]) -> list[Finding]:
@@ -51,15 +88,14 @@ def findings(edges: Edges, given: Mapping[str, Collection[str]]) -> list[Finding
 
 
 def _row(edges: Edges, node: Node, given: Collection[str]) -> Finding:
-    own = questions(edges, [p for p in edges.packets(node) if p.query is not None])
-    twins = questions(edges, [p for p in edges.twins(node) if p.query is not None])
-    way = usual(q.way for q in own)
-    late, early = matched(edges, node, own)
+    own = questions(edges, edges.packets(node))
+    twins = questions(edges, edges.twins(node))
+    needs, early = matched(edges, node, own)
     needed = {letter.domain for letter in edges.leaving(node)}
-    seen = {q.name for q in late if TYPES.get(q.kind) == "MX"}
-    found = [*matched(edges, node, twins)[1]]
+    seen = {q.name for need in needs for q in need.asked if TYPES[q.kind] == "MX"}
+    found = matched(edges, node, twins)[1]
     numbers = [int(number[:4], 16) for number in given if len(number) == NUMBER]
-    bad = [*map(_early, early), *_otherwise(own, way)]
+    bad = [*_early(early), *_lacking(edges, needs), *_otherwise(own), *_loose(edges, node, own)]
     if given:
         bad += _strange(own, numbers)
     twin = next((q for q in found if q.name.startswith(DNS_TWIN)), None)
@@ -81,7 +117,7 @@ def _row(edges: Edges, node: Node, given: Collection[str]) -> Finding:
             Control("a look-up under its address that no mail follows is found", bool(twin), where),
             Control(
                 "so is that it was asked in another way",
-                bool(list(_otherwise(twins, way))), where,
+                bool(list(_otherwise(twins))), where,
             ),
         ),
         evidence=edges.evidence(bad), kind="look-up",
@@ -89,57 +125,61 @@ def _row(edges: Edges, node: Node, given: Collection[str]) -> Finding:
 
 
 def questions(edges: Edges, packets: Sequence[Packet]) -> list[Question]:
-    """Queries with what can be compared in them."""
-    answered = {(p.target, p.target_port) for p in edges.wire.packets if p.source_port == DNS_PORT}
+    """The queries among them."""
+    answers: dict[tuple[str, int], list[float]] = {}
+    for p in edges.wire.packets:
+        if p.source_port == DNS_PORT:
+            answers.setdefault((p.target, p.target_port), []).append(p.time)
     found = []
     for p in packets:
-        if p.query is not None:
-            said = dict(zip(OF_DNS, p.question, strict=False))
-            number = int(said.pop("dns.id", "") or "0", 16)
-            long = said.get("udp.length", "")
-            if long:
-                said["udp.length"] = str(int(long) - len(p.query[0].encode()))
-            way = (p.protocol, str(p.target_port), *(f"{k} {v}" for k, v in said.items()))
-            open_ = (p.source, p.source_port) not in answered
-            found.append(Question(p.frame, p.time, *p.query, way, open_, number))
+        if p.protocol == "udp" and p.query is not None:
+            times = answers.get((p.source, p.source_port), ())
+            heard = any(0 <= time - p.time < TRY_SECONDS for time in times)
+            found.append(Question(p.frame, p.time, *p.query, p.payload, not heard))
     return found
 
 
 def matched(
     edges: Edges, node: Node, asked: Sequence[Question]
-) -> tuple[list[Question], list[Question]]:
-    """Those that a conversation follows at once (each is for one), and the rest.
+) -> tuple[list[Need], list[Question]]:
+    """The node's conversations with the look-ups for each, and those that are for none.
 
-    A question that nobody answered may be asked again.
+    All ask for the addresses of the same hosts: who begins first had his first. A question that
+    nobody answered is asked again.
     """
-    waiting = list(asked)
-    late: list[Question] = []
+    leaving = frozenset(letter.domain for letter in edges.leaving(node))
+    hosts = {h.host: frozenset([f"mail.{h.domain}"]) for h in edges.topology.mailhosts}
+    needs = []
     for stream in sorted(edges.begun(node), key=lambda s: s.frame):
-        begins = edges.times[stream.frame]
-        names = {who.rpartition("@")[2] for who in edges.talk(stream).recipients}
-        if not stream.received.data:  # the host did not greet: it can't be known whose it was
-            names = {letter.domain for letter in edges.leaving(node)}
-        host = next(h for h in edges.topology.mailhosts if h.host == stream.server)
-        for kind, wanted in (
-            (15, names),
-            (1, {f"mail.{host.domain}"}),
-            (28, {f"mail.{host.domain}"}),
-        ):
-            for name in wanted:
-                fits = [
-                    q for q in waiting
-                    if (q.name, q.kind) == (name, kind) and 0 <= begins - q.time <= WITHIN
-                ]  # fmt: skip
-                if fits:
-                    waiting.remove(fits[0])
-                    late.append(fits[0])
-    again = {(q.name, q.kind) for q in late}
-    return late, [q for q in waiting if not (q.unanswered and (q.name, q.kind) in again)]
+        host = hosts[stream.server]
+        domains = frozenset(who.rpartition("@")[2] for who in edges.talk(stream).recipients)
+        # Where nobody was named (the host didn't greet) it can't be known whose it was.
+        wanted = dict(zip(ORDER, (domains or leaving, host, host), strict=True))
+        needs.append(Need(stream.frame, edges.times[stream.frame], domains, wanted))
+    rest: list[Question] = []
+    for q in asked:
+        need = next((need for need in needs if need.wants(q)), None)
+        (need.asked if need else rest).append(q)
+    again = {(q.name, q.kind) for need in needs for q in need.asked}
+    return needs, [q for q in rest if not (q.unanswered and (q.name, q.kind) in again)]
 
 
-def _early(q: Question) -> Told:
-    kind = TYPES.get(q.kind, f"type {q.kind}")
-    return q.frame, f"look-up of {q.name} {kind}: no mail for it within {WITHIN:g} s"
+def _early(asked: Sequence[Question]) -> Iterator[Told]:
+    turns = ", ".join(TYPES.values())
+    for q in asked:
+        kind = TYPES.get(q.kind, f"type {q.kind}")
+        what = f"no mail for it within {WITHIN:g} s, or it isn't its turn ({turns})"
+        yield q.frame, f"look-up of {q.name} {kind}: {what}"
+
+
+def _lacking(edges: Edges, needs: Sequence[Need]) -> Iterator[Told]:
+    for need in needs:
+        if need.begins >= edges.since and len(need.asked) < len(ORDER):
+            kinds = ", ".join(TYPES[kind] for kind in ORDER[len(need.asked) :])
+            yield need.frame, f"a conversation on port 25 without its look-ups: {kinds}"
+        if len(need.domains) > 1:
+            whom = ", ".join(sorted(need.domains))
+            yield need.frame, f"one conversation on port 25 for {whom}, where each has its own"
 
 
 def _strange(asked: Sequence[Question], numbers: Sequence[int]) -> Iterator[Told]:
@@ -159,8 +199,31 @@ def _since(first: Question, numbers: Sequence[int]) -> int:
     return len(numbers) - places[-1] if places else 0
 
 
-def _otherwise(asked: Sequence[Question], way: tuple[str, ...] | None) -> Iterator[Told]:
+def _otherwise(asked: Sequence[Question]) -> Iterator[Told]:
     for q in asked:
-        if way is not None and q.way != way:
-            told = ", ".join(sorted(set(q.way) - set(way))) or "something left out"
-            yield q.frame, f"look-up of {q.name} asked otherwise: {told}"
+        form = _form(q)
+        if q.said != form:
+            pairs = enumerate(zip(q.said, form, strict=False))
+            at = next((i for i, (a, b) in pairs if a != b), min(len(q.said), len(form)))
+            said, usual = (part[at : at + 16].hex() or "nothing" for part in (q.said, form))
+            what = f"asked otherwise: {said} at byte {at}, where every node has {usual}"
+            yield q.frame, f"look-up of {q.name} {what}"
+
+
+def _form(q: Question) -> bytes:
+    """A question for the same as every node asks it, under the same number."""
+    labels = [part.encode() for part in q.name.split(".")]
+    name = b"".join(len(label).to_bytes(2)[1:] + label for label in labels) + b"\0"
+    return q.said[:2] + HEAD + name + struct.pack("!H", q.kind) + TAIL
+
+
+def _loose(edges: Edges, node: Node, own: Sequence[Question]) -> Iterator[Told]:
+    """What goes to the resolver and is no question over UDP."""
+    late = any(q.unanswered for q in own)
+    for p in edges.packets(node):
+        # That nobody waits for an answer any more a kernel says by itself.
+        told = p.protocol == "icmp" and late
+        asks = p.protocol == "udp" and p.query is not None
+        there = p.target == edges.topology.dns and p.target_port in {0, DNS_PORT}
+        if there and not asks and not told:
+            yield p.frame, f"no question to the resolver: {p.protocol} {shown(p.payload)}"

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from testbed.wire.asked import ASKED, OF_DNS, OF_IP, OF_TCP, OF_TLS
+from testbed.wire.asked import ASKED, OF_IP, OF_TCP, OF_TLS
 
 PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "58": "icmpv6"}
 GROUPS = {
@@ -70,8 +70,6 @@ class Packet:
     hello: Hello | None = None
     chosen: tuple[str, ...] = ()
     """Values of OF_IP (for TCP and UDP), of SYN and SYN-ACK those of OF_TCP behind them."""
-    question: tuple[str, ...] = ()
-    """Values of OF_DNS in a query."""
     opened: bool = False
     """tshark has the keys of its connection: it read a Finished, which is encrypted."""
 
@@ -220,7 +218,6 @@ def _packet(row: dict[str, str]) -> Packet:
         query=(first("dns.qry.name"), int(first("dns.qry.type") or 0)) if is_query else None,
         hello=_hello(row),
         chosen=_values(row, OF_IP + OF_TCP if flags & SYN else OF_IP) if ports else (),
-        question=_values(row, OF_DNS) if is_query else (),
         opened=bool(row["tls.handshake.verify_data"]),
     )
 

@@ -318,16 +318,19 @@ def in_pieces(line: socket.socket) -> Iterator[socket.socket]:
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     near, far = socket.socketpair()
     near.settimeout(TALK_SECONDS)
-    with far, ThreadPoolExecutor(2) as pool:
-        gone = pool.submit(out)
-        pool.submit(back)
-        try:
-            yield near
-        finally:
-            near.close()
-            gone.result()  # all of it has left
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)  # and whoever reads stops
+    # Daemons, as a node that has no more mail for us stays on the line for ever.
+    going, coming = (threading.Thread(target=work, daemon=True) for work in (out, back))
+    going.start()
+    coming.start()
+    try:
+        yield near
+    finally:
+        near.close()
+        going.join()  # all of it has left
+        with contextlib.suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+        coming.join()
+        far.close()
 
 
 def be_rude(line: socket.socket, cells: dict[str, Any], node: tuple[str, int]) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from remailer.link.smtp import CONNECT_SECONDS
 from testbed.topology import Node
 from testbed.verdict import Control, Finding, judge
 from testbed.wire import grammar
-from testbed.wire.edges import Edges, Told
+from testbed.wire.edges import MAIL_PORT, Edges, Told
 from testbed.wire.frames import shown
 from testbed.wire.packets import Bytes, Stream
 from testbed.wire.smtp import Exchange
@@ -16,6 +17,10 @@ from testbed.wire.smtp import Exchange
 WHOLE = 8192
 """Bytes of a mail that a node hands over in one packet: a new connection may send 14,600 before it
 is answered (RFC 6928), and the kernel takes them at once."""
+SILENT = 10.0
+"""Seconds without the word that is due: no machine is that busy."""
+GOODBYE = 5.0
+"""Seconds that a node waits for the reply to QUIT."""
 
 
 def findings(edges: Edges) -> list[Finding]:
@@ -31,6 +36,8 @@ def _row(edges: Edges, node: Node) -> Finding:
     whom = {letter.recipient for letter in edges.letters}
     bad = [e for s in served for e in replies(edges, s, node.domain)]
     bad += [e for s in begun for e in _commands(edges, s, node.domain, whom)]
+    bad += [e for s in begun for e in _left(edges, s)]
+    bad += [e for s in edges.wire.streams for e in _cut_off(edges, s, node)]
     taken = [e for s in served for e in edges.talk(s).exchanges if e.verb == "." and e.reply]
     given = [e for s in begun for e in edges.talk(s).exchanges if e.verb == "." and e.reply]
     hosts = {host.host: f"mail.{host.domain}" for host in edges.topology.mailhosts}
@@ -71,6 +78,39 @@ def _commands(edges: Edges, stream: Stream, me: str, whom: set[str]) -> Iterator
     yield from _cut(stream.sent, [(e.at + 1 - len(e.command), e.command) for e in asked])
     yield from _in_pieces(stream.sent, heard.exchanges)
     yield from (_loose(way, at) for way, at in heard.rest if way is stream.sent)
+
+
+def _left(edges: Edges, stream: Stream) -> Iterator[Told]:
+    """A conversation that the node left as no node does: without QUIT, or without waiting."""
+    last = edges.talk(stream).exchanges[-1]
+    ours, theirs = stream.ends
+    first = bool(ours) and not 0 < theirs < ours
+    spoken = [way.frames[-1] for way in (stream.sent, stream.received) if way.frames]
+    begins = max(spoken, default=stream.frame)
+    ends = ours if first else theirs or edges.wire.packets[-1].frame
+    waited = edges.times[ends] - edges.times[begins]
+    what = f"after {shown(last.reply)}"
+    if not last.reply:
+        # Who isn't answered may go; sooner only if somebody else did.
+        if first and waited < (GOODBYE if last.verb == "QUIT" else CONNECT_SECONDS):
+            asked = f"reply to {last.verb}" if last.verb else "greeting"
+            yield ours, f"hung up after {waited:.1f} s without a {asked}, where every node waits"
+    elif last.verb != "QUIT" and last.reply[:1] not in {b"4", b"5"}:
+        if first:
+            yield ours, f"hung up {what}, where every node says QUIT"
+        elif waited > SILENT:
+            yield begins, f"said nothing for {waited:.0f} s {what}, where every node says QUIT"
+
+
+def _cut_off(edges: Edges, stream: Stream, node: Node) -> Iterator[Told]:
+    """A conversation that the node was called for, and hung up on."""
+    theirs, ours = stream.ends
+    called = stream.server == node.host and stream.server_port == MAIL_PORT
+    if called and ours and not 0 < theirs < ours and edges.times[stream.frame] >= edges.since:
+        last = edges.talk(stream).exchanges[-1]
+        if last.verb not in {"QUIT", "STARTTLS"}:  # after STARTTLS nothing can be read
+            what = f"after {shown(last.reply)}" if last.reply else "without a word"
+            yield ours, f"hung up {what}, where every node waits for QUIT"
 
 
 def _told(way: Bytes, at: int, said: bytes, template: str) -> Told:

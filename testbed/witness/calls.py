@@ -61,14 +61,15 @@ DECLARED: Mapping[str, str] = {
     "prctl": "4",
     "setpriority": "0 0 10",
     "prlimit64": "0 [49]",
-    "fcntl": r"[56] [012] 107374182[456] (1|510)",
+    "fcntl": r"[56] [012] 107374182[456] (1|510)|6 2 (0 0|1073741824 2)",
     "execve": r"(/usr(/local)?)?/s?bin/(python3|remailer)",
     "exec": _SPAWNED,
 }
 """Of the calls that are told, what a node needs: their arguments, as they are told.
 
 prctl 4: PR_SET_DUMPABLE. setpriority: peeling is nicer than the rest. fcntl: SQLite's own locks,
-at the first GiB of a file. prlimit64: of itself RLIMIT_CORE and RLIMIT_AS. exec: its own workers.
+at the first GiB of a file, and that it gives them back. prlimit64: of itself RLIMIT_CORE and
+RLIMIT_AS. exec: its own workers.
 """
 
 ONCE: Mapping[str, str] = {"openat": rf"[0-9a-f]+ {_JOURNAL}", "unlink": _JOURNAL}

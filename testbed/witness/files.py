@@ -124,17 +124,29 @@ def root_row(node: str, diff: Diff, answer: Answer, controls: Sequence[Control])
 
 
 def tmpfs_row(node: str, answer: Answer) -> Finding:
-    """silent-tmpfs: no file in memory but Docker's own devices, none that lost its name either."""
+    """silent-tmpfs: no file in memory but Docker's devices, named or not, no bytes in a pipe."""
     if "why" in answer:
         return unseen("silent-tmpfs", node, answer["why"])
     mounts = [mount for mount in answer["mounts"] if mount["kind"] == "tmpfs"]
     unlinked = [found for found in answer["unlinked"] if _of_memory(found["target"])]
+    queues = answer["queues"]
     return judge(
         "silent-tmpfs",
         node,
-        looked_at=f"{_sizes(mounts)}, open files of {answer['processes']} processes",
-        controls=[control for mount in mounts for control in _controls(mount)],
-        evidence=some([*(e for mount in mounts for e in _in_memory(mount)), *_open(unlinked)]),
+        looked_at=f"{_sizes(mounts)}, open files of {answer['processes']} processes, "
+        f"{queues.get('asked', 0)} pipes and sockets",
+        controls=[
+            Control("its mounts in memory are seen", bool(mounts)),
+            *(control for mount in mounts for control in _controls(mount)),
+            *_asked(queues),
+        ],
+        evidence=some(
+            [
+                *(found for mount in mounts for found in _in_memory(mount)),
+                *_open(unlinked),
+                *_unread(queues),
+            ]
+        ),
         kind="tmpfs",
     )
 
@@ -190,6 +202,22 @@ def _open(unlinked: Iterable[Answer]) -> Iterator[Evidence]:
         where = f"/proc/{found['process']}/fd/{found['fd']}"
         what = f"open, without a name: {excerpt(found['target'])}"
         yield Evidence(where, what, Context(process=found["command"]))
+
+
+def _asked(queues: Answer) -> Iterator[Control]:
+    """The twin of the pipes: a byte in the witness's own was found, and the node has some."""
+    if why := queues.get("why"):
+        yield Control("what lies in its pipes is asked", False, why)
+    else:
+        yield Control("a byte in a pipe and a pair of sockets is found", queues["control"])
+        yield Control("its own pipes and sockets are seen", queues["asked"] > 0)
+
+
+def _unread(queues: Answer) -> Iterator[Evidence]:
+    for end in queues.get("kept", ()):
+        where = f"/proc/{end['process']}/fd/{end['fd']}"
+        what = f"{end['target']} holds {end['bytes']:,} bytes that nobody reads"
+        yield Evidence(where, what, Context(process=end["command"]))
 
 
 def _controls(mount: Answer) -> Iterator[Control]:

@@ -1,19 +1,26 @@
 """Claim `spool-forgets`: once its mail has gone, the node's own secret opens nothing of it.
 
 No I/O here. What the secret still tells is said: how many transfers came, and how often reply
-blocks were used.
+blocks were used. That, and in which rows and of which days it stands, may tell nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from testbed.agent import Answer
-from testbed.contract import SPOOL
+from testbed.contract import DATABASE, SPOOL
 from testbed.traffic import Letter
 from testbed.verdict import Control, Evidence, Finding, judge, some
 from testbed.witness.inside import excerpt, unseen
 from testbed.witness.moments import Moment
+
+MOMENTS = (Moment.BEFORE, Moment.BETWEEN, Moment.AFTER)
+
+REMEMBERED, AHEAD = 6, 1
+"""Days before today, and after it, of which a node may have tags (remailer/spool.py): it keeps
+those of five days, and drops the sixth's just after midnight."""
 
 
 def findings(
@@ -36,12 +43,13 @@ def findings(
 
 def row(node: str, seized: Answer, readings: Mapping[Moment, Answer], transfers: int) -> Finding:
     """The row of one node; `transfers`: how many the run's letters took to it, at most."""
-    for moment in (Moment.BEFORE, Moment.BETWEEN, Moment.AFTER):
+    for moment in MOMENTS:
         answer = readings.get(moment, {})
         if "pieces" not in answer:
             why = answer.get("why", "it was not read")
             return unseen("spool-forgets", node, f"{moment}: {why}")
     first, last = readings[Moment.BEFORE], readings[Moment.AFTER]
+    rested = [(moment, readings[moment]) for moment in MOMENTS if not readings[moment]["rest"]]
     opened = seized.get("opened", {})
     why = seized.get("why", opened.get("why", ""))
     return judge(
@@ -61,10 +69,18 @@ def row(node: str, seized: Answer, readings: Mapping[Moment, Answer], transfers:
                 bool(opened.get("piece")),
                 opened.get("piece", ""),
             ),
+            Control("it is at rest before the load", not first["rest"], first["rest"]),
             Control("it is at rest after the load", not last["rest"], last["rest"]),
+            Control("all that opens is told", not last["untold"], f"{last['untold']} pieces more"),
         ],
         evidence=some(
-            [*_pieces(first, readings), *_uses(first, last), *_tags(first, last, transfers)]
+            [
+                *_pieces(first, readings),
+                *_shut(rested),
+                *_uses(rested),
+                *_days(rested),
+                *_tags(first, last, transfers),
+            ]
         ),
         kind="spool kept",
     )
@@ -86,15 +102,65 @@ def _pieces(first: Answer, readings: Mapping[Moment, Answer]) -> Iterator[Eviden
                 yield Evidence(where, f"opens to {excerpt(piece['text'][19:])}")
 
 
-def _uses(first: Answer, last: Answer) -> Iterator[Evidence]:
-    """No letter of a run has a Max-Count: whatever was counted is something else."""
-    used = last["used"]
-    if used["opened"] < used["rows"]:
-        lost = used["rows"] - used["opened"]
-        yield Evidence("table used", f"{lost} rows that the node's secret does not open")
-    if used["entries"] > first["used"]["entries"]:
-        more = used["entries"] - first["used"]["entries"]
-        yield Evidence("table used", f"{more} entries more, and no letter had a Max-Count")
+def _shut(rested: Sequence[tuple[Moment, Answer]]) -> Iterator[Evidence]:
+    """Rows that are no mail of the node's, whenever they were written; mail may wait."""
+    known: set[str] = set()
+    for moment, answer in rested:
+        for name in answer["shut"]:
+            if name not in known:
+                known.add(name)
+                where = f"{SPOOL}/{DATABASE}, row {name}, {moment}"
+                yield Evidence(where, "a row that the node's secret does not open")
+
+
+def _uses(rested: Sequence[tuple[Moment, Answer]]) -> Iterator[Evidence]:
+    """No letter of a run has a Max-Count: whatever was counted, or altered, is something else."""
+    for moment, answer in rested:
+        used, (began, ended) = answer["used"], answer["today"]
+        if used["opened"] < used["rows"]:
+            lost = used["rows"] - used["opened"]
+            yield Evidence(
+                "table used", f"{lost} rows that the node's secret does not open, {moment}"
+            )
+        for day in used["days"]:
+            if not began - 1 <= day <= ended:
+                yield Evidence("table used", f"rows of day {day}, {moment}: that is day {ended}")
+    for (_, one), (moment, other) in pairwise(rested):
+        was, now = one["used"], other["used"]
+        if now["entries"] > was["entries"]:
+            more = now["entries"] - was["entries"]
+            yield Evidence(
+                "table used", f"{more} entries more, and no letter had a Max-Count, {moment}"
+            )
+        elif was["days"] != now["days"] and now["entries"]:
+            yield Evidence(
+                "table used",
+                f"{now['entries']} entries of a new day, {moment}: it begins with none",
+            )
+        elif was["days"] == now["days"] and was["digest"] != now["digest"]:
+            yield Evidence(
+                "table used", f"what it tells was altered, and no letter had a Max-Count, {moment}"
+            )
+
+
+def _days(rested: Sequence[tuple[Moment, Answer]]) -> Iterator[Evidence]:
+    """The day of a transfer's tag is the day on which it came, which is no author's to choose."""
+    for moment, answer in rested:
+        began, ended = answer["today"]
+        for day, count in answer["days"].items():
+            if not began - REMEMBERED <= int(day) <= ended + AHEAD:
+                yield Evidence(
+                    "table transfer", f"{count} tags of day {day}, {moment}: that is day {ended}"
+                )
+    for (_, one), (moment, other) in pairwise(rested):
+        began, ended = one["today"][0], other["today"][1]
+        for day, count in other["days"].items():
+            more = count - one["days"].get(day, 0)
+            if more > 0 and not began <= int(day) <= ended:
+                yield Evidence(
+                    "table transfer",
+                    f"{more} tags more of day {day}, {moment}: that is day {ended}",
+                )
 
 
 def _tags(first: Answer, last: Answer, transfers: int) -> Iterator[Evidence]:

@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime, time, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 
+from remailer.client.submission import EIGHT_BIT
 from testbed.hexdump import around
 from testbed.run import Run
 from testbed.topology import Node, Topology
@@ -18,35 +19,26 @@ from testbed.wire.canary import FIELDS, Canaries
 from testbed.wire.digests import Digests
 from testbed.witness.inside import excerpt
 
-HOSTS_OWN = frozenset({"return-path", "delivered-to", "x-original-to", "received"})
-"""What the recipient's host adds."""
+HOSTS_OWN = ("return-path", "received")
+"""What the recipient's host puts on top (images/mailhost): one line of each, in this order."""
 
 SPELLED = ("From", "To", "Date", "Message-ID")
 """What the node makes, as it writes it and in this order; the rest follows."""
 
 MADE = frozenset(name.lower() for name in SPELLED)
-"""All else has to be asked for by the letter, word for word."""
+"""All else below the host's lines has to be asked for by the letter, word for word."""
 
 PASSING = timedelta(hours=1)
 """How long before its arrival a mail may have got its Date: at midnight that is another day."""
 
-PLAIN = {
-    "mime-version": r"1\.0",
-    "content-type": r"text/plain; charset=(us-ascii|utf-8|iso-8859-\d+|windows-125\d)",
-    "content-transfer-encoding": "[78]bit",
-}
-"""What a text may say of itself unasked: nobody's in particular."""
-
-RECIPIENTS_OWN = frozenset({"to", "delivered-to", "x-original-to", "received"})
+RECIPIENTS_OWN = frozenset({"to", "received"})
 """Where the recipient's own address belongs, with its mark."""
 
 KINDS = ("received", "message-id", "date", "header", "name", "form", "digest")
 """Sorts of leak; a row with several says the first."""
 
-_MIDNIGHT = re.compile(r".* 00:00:00 \+0000")
-_SPOKEN = re.compile(
-    r"from (?P<name>\S+) .*?\[(?P<host>[0-9a-fA-F.:]+)\].*?\bby (?P<by>\S+)", re.DOTALL
-)
+_STAMP = r"[A-Z][a-z]{2}, [ \d]\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d \+0000 \(UTC\)"
+"""Postfix's date."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +90,8 @@ def parse(mail: bytes) -> list[Header]:
     """The header of a mail with CRLF or LF ends, as it stands there."""
     headers: list[Header] = []
     offset = 0
-    for number, line in enumerate(mail.splitlines(keepends=True), 1):
-        text = line.decode("latin-1").rstrip("\r\n")
+    for number, line in enumerate(mail.split(b"\n"), 1):
+        text = line.decode("latin-1").rstrip("\r")
         if not text:
             break
         if text[0] in " \t" and headers:
@@ -109,7 +101,7 @@ def parse(mail: bytes) -> list[Header]:
             name, _, value = text.partition(":")
             name, value = name.strip().lower(), value.strip()
             headers.append(Header(number, name, value, mail, offset, text))
-        offset += len(line)
+        offset += len(line) + 1
     return headers
 
 
@@ -199,20 +191,24 @@ def traces_of(
     `seen`: how often each Message-ID came out of the web.
     """
     by = f"mail.{letter.home}"
+    told = MADE.union(HOSTS_OWN)
     for mail in letter.delivered:
         headers = parse(mail)
         yield from _received(letter, headers, exit_, by)
         yield from _form(letter, headers)
-        for header in headers:
+        asked = {(name.lower(), value) for name, value in _asked(letter)}
+        for place, header in enumerate(headers):
             if header.name == "message-id":
                 yield from _message_id(letter, header, exit_, canaries, seen)
             elif header.name == "date" and not _today(header.value, headers):
                 yield _trace("date", letter, header)
             elif header.name == "from" and header.value != exit_.sender:
                 yield _trace("header", letter, header, "not the node's: ")
-            elif header.name == "return-path" and header.value != "<>":
-                yield _trace("header", letter, header, "not empty: ")
-            elif header.name not in HOSTS_OWN | MADE and not _asked(letter, header):
+            elif header.name == "to" and header.value != letter.recipient:
+                yield _trace("header", letter, header, "not the recipient alone: ")
+            elif header.name == "return-path" and (place, header.value) != (0, "<>"):
+                yield _trace("header", letter, header, "not the host's, or not empty: ")
+            elif header.name not in told and (header.name, header.value) not in asked:
                 yield _trace("header", letter, header, "not asked for: ")
             yield from _marks(letter, header, canaries)
             yield from _names(letter, header, exit_)
@@ -220,14 +216,16 @@ def traces_of(
                 yield from _digests(letter, header, exit_)
 
 
-def _asked(letter: Letter, header: Header) -> bool:
-    """Whether the letter asks for this line as it is; who answers a reply block asks for none."""
-    if re.fullmatch(PLAIN.get(header.name, "(?!)"), header.value, re.IGNORECASE):
-        return True
-    if letter.kind not in {"forward", "direct"}:
-        return False
-    asked = {("subject", letter.subject), *((n.lower(), v) for n, v in letter.headers)}
-    return (header.name, header.value) in asked
+def _asked(letter: Letter) -> list[tuple[str, str]]:
+    """The lines that a letter asks for, in their order; who answers a reply block asks for none.
+
+    Programs that make messages and blocks say of a text that it is in UTF-8, as all of ours are.
+    """
+    own = letter.kind in {"forward", "direct"}
+    asked = [("Subject", letter.subject), *letter.headers] if own else []
+    if letter.path and not any(name == "Content-Type" for name, _ in asked):
+        asked += [(name, value) for name, _, value in (line.partition(": ") for line in EIGHT_BIT)]
+    return asked
 
 
 def _message_id(
@@ -266,43 +264,49 @@ def _names(letter: Letter, header: Header, exit_: Exit) -> Iterator[Trace]:
 
 def _today(date: str, headers: Sequence[Header]) -> bool:
     """Whether a Date is the midnight before the recipient's host took the mail, by its own word."""
-    if not _MIDNIGHT.fullmatch(date):
-        return False
     stamps = (h.value.rpartition(";")[2] for h in headers if h.name == "received")
     try:
-        told, taken = parsedate_to_datetime(date), parsedate_to_datetime(next(stamps, ""))
-        return told.date() in {taken.date(), (taken - PASSING).date()}
-    except (ValueError, TypeError):
+        taken = parsedate_to_datetime(next(stamps, ""))
+        days = {moment.astimezone(UTC).date() for moment in (taken, taken - PASSING)}
+    except (ValueError, TypeError, OverflowError):
         return False  # the mail is odd in other ways, too
+    return date in {format_datetime(datetime.combine(day, time(), tzinfo=UTC)) for day in days}
 
 
 def _form(letter: Letter, headers: Sequence[Header]) -> Iterator[Trace]:
     """Order, spelling and blanks: in what the reader doesn't see there is room for a log."""
-    own = [header for header in headers if header.name not in HOSTS_OWN]
+    own = headers[len(HOSTS_OWN) :]
     for place, name in enumerate(SPELLED):
-        if place >= len(own) or not own[place].raw.startswith(f"{name}:"):
-            yield _trace(
-                "form", letter, own[min(place, len(own) - 1)], f"not {name} as no. {place + 1}: "
-            )
+        end = Header(len(headers), "header", "ends before it")
+        here = own[place] if place < len(own) else end
+        if not here.raw.startswith(f"{name}:"):
+            yield _trace("form", letter, here, f"not {name} as no. {place + 1}: ")
             return
-    asked = {"Subject", *(name for name, _ in letter.headers)}
-    for header in own:
-        name = header.raw.partition(":")[0]
-        if header.name in {one.lower() for one in asked} and name not in asked:
-            yield _trace("form", letter, header, f"spelled {name}: ")
-        elif header.raw != f"{name}: {header.value}":
-            yield _trace("form", letter, header, "blanks or folds of its own: ")
+        if here.raw != f"{name}: {here.value}":
+            yield _trace("form", letter, here, "blanks or folds of its own: ")
+    rest = own[len(SPELLED) :]
+    asked = [f"{name}: {value}" for name, value in _asked(letter)]
+    if [header.raw for header in rest] != asked:
+        pairs = zip(rest, asked, strict=False)
+        odd = next((header for header, line in pairs if header.raw != line), own[-1])
+        yield _trace("form", letter, odd, "not the lines asked for, each once, in their order: ")
 
 
 def _received(letter: Letter, headers: Sequence[Header], exit_: Exit, by: str) -> Iterator[Trace]:
-    """Received lines of others than the recipient's host, or from others than the exit node."""
-    lines = [header for header in headers if header.name == "received"]
-    for header in lines:
-        spoken = _SPOKEN.match(header.value)
-        told = spoken and (spoken["name"], spoken["host"], spoken["by"])
-        if told != (exit_.greeting, exit_.host, by):
+    """Received lines other than the one of the recipient's host, who says whom he had it from."""
+    greeting, host, taker, recipient = map(
+        re.escape, (exit_.greeting, exit_.host, by, letter.recipient)
+    )
+    hosts = re.compile(
+        rf"Received: from {greeting} \(({greeting}|unknown) \[{host}\]\)\n"
+        rf"\tby {taker} \(Postfix\) with ESMTP id [0-9A-Za-z]+\n"
+        rf"\tfor <{recipient}>; {_STAMP}"
+    )
+    for place, header in enumerate(headers):
+        own = place == HOSTS_OWN.index("received") and hosts.fullmatch(header.raw)
+        if header.name == "received" and not own:
             yield _trace("received", letter, header)
-    if not lines:
+    if not any(header.name == "received" for header in headers):
         nothing = Header(1, "received", f"no line of {by}: it can't be told where it came from")
         yield _trace("received", letter, nothing)
 
@@ -315,7 +319,7 @@ def _marks(letter: Letter, header: Header, canaries: Canaries) -> Iterator[Trace
         code = hit.mark[-1] if own else ""
         if code == "r" and header.name in RECIPIENTS_OWN:
             continue
-        if code == "j" and header.name == "subject" and _asked(letter, header):
+        if code == "j" and header.name == "subject" and ("Subject", header.value) in _asked(letter):
             continue
         if header.name == "message-id":
             continue  # told as such

@@ -1,7 +1,8 @@
 """What the recorder saw of the nodes since before their first instruction, for four claims.
 
-It is asked once, when all mail has gone; it then tries by itself, inside each node, what it has to
-see, and so knows that nothing before that is still under way.
+It is asked when all mail has gone; it then tries by itself, inside each node, what it has to see,
+and so knows that nothing before that is still under way. Where the nodes are stopped afterwards it
+is asked once more, for what a node does when nobody mails to it, and at its end.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PLAIN = "the witness runs without CAP_SYS_ADMIN (WITNESS=plain): make down, and 
 
 
 def answers(run: Run) -> dict[str, Answer]:
-    """What the recorder says of each node; it is asked once."""
+    """What the recorder says of each node while it runs."""
     nodes = [node.name for node in run.web.topology.remailers]
     if run.web.topology.witness != "full":
         return {node: {"why": PLAIN} for node in nodes}
@@ -58,6 +59,24 @@ def findings(
             message_ids.row(
                 node.name, answer, seized.get(node.name, {}), tags.get(node.name), run.letters
             ),
+        ]
+    return rows
+
+
+def ended(run: Run) -> list[Finding]:
+    """Three rows a node once more, when all have been stopped; none if nothing is recorded."""
+    topology = run.web.topology
+    if topology.witness != "full":
+        return []
+    nodes = [node.name for node in topology.remailers]
+    told = ask(run, "ended", nodes, ended=True, within=WITHIN)
+    rows = []
+    for node in topology.remailers:
+        answer = told[node.name]
+        rows += [
+            writes.row(node.name, answer),
+            calls.row(node.name, answer, _programs(run, node.name), node.uid),
+            sockets.row(node, topology, answer),
         ]
     return rows
 

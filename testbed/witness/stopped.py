@@ -1,6 +1,7 @@
-"""Claim `spool-forgets` once more, and `silent-output`: what a node writes when it is told to stop.
+"""What a node does and leaves when it is told to stop: five claims once more.
 
-Only where the web goes down afterwards: nobody watches a node from its first instruction twice.
+`spool-forgets`, `docker-keeps`, `silent-output`, and what the recorder saw until the end. Only
+where the web goes down afterwards: nobody watches a node from its first instruction twice.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import io
 import sqlite3
 import tarfile
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from docker.models.containers import Container
 
@@ -16,42 +19,74 @@ from testbed.contract import DATABASE, SPOOL
 from testbed.hexdump import dump
 from testbed.run import Run
 from testbed.verdict import Context, Control, Evidence, Finding, judge, some
-from testbed.witness import output
+from testbed.witness import output, recorded
 from testbed.witness.agent import database
-from testbed.witness.inside import TROUBLE, reason, unseen
+from testbed.witness.inside import TROUBLE, excerpt, reason, unseen
 
 STOP_WITHIN = 10
 """Seconds that a node may take to end."""
+KILLED = 137
+"""Exit code of who had to be killed: what he would have said isn't known."""
 
 
 def findings(run: Run) -> list[Finding]:
-    """Stop all nodes, whose mail has gone; two rows for each."""
+    """Stop all nodes, whose mail has gone; six rows for each."""
     nodes = [node.name for node in run.web.topology.remailers]
     with ThreadPoolExecutor(4) as pool:
-        rows = list(pool.map(lambda node: _row(run, node), nodes))
-    return rows + output.findings(run)
+        rows = [row for own in pool.map(lambda node: _rows(run, node), nodes) for row in own]
+    return rows + output.findings(run) + recorded.ended(run)
 
 
-def _row(run: Run, node: str) -> Finding:
+def _rows(run: Run, node: str) -> list[Finding]:
     try:
         container = run.web.container(node)
         container.stop(timeout=STOP_WITHIN)
-        return row(node, _file(container, f"{SPOOL}/{DATABASE}"))
+        container.reload()
+        end = ended(node, container.attrs["State"])
+        return [end, row(node, _files(container, SPOOL))]
     except (*TROUBLE, tarfile.TarError, sqlite3.Error) as error:
-        return unseen("spool-forgets", node, f"after it was stopped: {reason(error)}")
+        why = f"after it was stopped: {reason(error)}"
+        return [unseen(claim, node, why) for claim in ("docker-keeps", "spool-forgets")]
 
 
-def _file(container: Container, path: str) -> bytes:
-    """A file of a stopped container's, as Docker gives it."""
-    stream, _ = container.get_archive(path)
+def _files(container: Container, folder: str) -> dict[str, bytes]:
+    """What is in a folder of a stopped container's, as Docker gives it; of what is no file b""."""
+    stream, _ = container.get_archive(folder)
     with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-        found = tar.extractfile(tar.getmembers()[0])
-        return found.read() if found else b""
+        found = {}
+        for member in tar.getmembers()[1:]:
+            file = tar.extractfile(member) if member.isfile() else None
+            found[member.name.partition("/")[2]] = file.read() if file else b""
+        return found
 
 
-def row(node: str, image: bytes) -> Finding:
-    """One node's row, from its database after the stop. Raises sqlite3.Error."""
-    rows = database.rows(image)
+def ended(node: str, state: Mapping[str, Any]) -> Finding:
+    """How Docker has on record that a node ended: a remailer can't choose anything there."""
+    usual = {"ExitCode": 0, "Error": "", "OOMKilled": False}
+    killed = state.get("ExitCode") == KILLED
+    return judge(
+        "docker-keeps",
+        node,
+        looked_at=f"how it ended, when it was told to: exit code {state.get('ExitCode')}",
+        controls=[
+            Control(
+                f"it ended by itself within {STOP_WITHIN} s",
+                state.get("Status") == "exited" and not killed,
+                f"{state.get('Status')}, {state.get('ExitCode')}",
+            )
+        ],
+        evidence=[
+            Evidence(f"docker inspect: State.{name}", excerpt(str(state.get(name))))
+            for name, value in usual.items()
+            if state.get(name, value) != value and not killed
+        ],
+        kind="docker",
+    )
+
+
+def row(node: str, files: Mapping[str, bytes]) -> Finding:
+    """One node's row, from its spool's folder after the stop. Raises sqlite3.Error."""
+    image = files.get(DATABASE, b"")
     return judge(
         "spool-forgets",
         node,
@@ -59,15 +94,24 @@ def row(node: str, image: bytes) -> Finding:
         controls=[
             Control("it is a spool", database.has_spool(image), f"{SPOOL}/{DATABASE}"),
         ],
-        evidence=some(
-            [
-                Evidence(
-                    f"{SPOOL}/{DATABASE}, row {id_.hex()}",
-                    f"{len(sealed)} bytes, written when the node was stopped: all mail had gone",
-                    Context(dump(sealed)),
-                )
-                for id_, sealed in rows.items()
-            ]
-        ),
+        evidence=some(list(_evidence(files, image))),
         kind="spool kept",
     )
+
+
+def _evidence(files: Mapping[str, bytes], image: bytes) -> Iterator[Evidence]:
+    """Rows, and whatever else a spool without mail doesn't have."""
+    when = "written when the node was stopped"
+    for name, data in files.items():
+        if name != DATABASE:
+            yield Evidence(f"{SPOOL}/{name}", f"{len(data)} bytes, {when}", Context(dump(data)))
+    if not database.has_spool(image):
+        return
+    for id_, sealed in database.rows(image).items():
+        yield Evidence(
+            f"{SPOOL}/{DATABASE}, row {id_.hex()}",
+            f"{len(sealed)} bytes, {when}: all mail had gone",
+            Context(dump(sealed)),
+        )
+    for what in (*database.foreign(image), *database.outside(image)):
+        yield Evidence(f"{SPOOL}/{DATABASE}", f"{excerpt(what)}, {when}")

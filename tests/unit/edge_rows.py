@@ -6,16 +6,17 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+import dns.message
 from wire_rows import BRIDGE, hello, mac
 
+from remailer.delivery import LINGER_SECONDS
 from testbed.topology import Node, Topology
 from testbed.traffic import Letter
-from testbed.wire.packets import ACK, CLIENT_HELLO, SERVER_HELLO, SYN, Packet, Wire, wire
+from testbed.wire.packets import ACK, CLIENT_HELLO, FIN, SERVER_HELLO, SYN, Packet, Wire, wire
 
 OF_IP = ("64", "0x00", "0x02", "", "0")
 OF_SYN = ("0x1234", "0x0002", "64240", "2,4,8,1,3", "1460", "10")
-ASKED = ("0x0100", "1", "0", "0", "1", "0x0001", "1232", "0", "0x0000", "", "{long}", "{number}")
-NUMBER = "0x77aa"
+NUMBER = 0x77AA
 GIVEN = {"alpha": ["77aa" + "00" * 6, "00" * 16], "bravo": ["77aa" + "11" * 6]}
 """The random numbers that the kernel gave the nodes."""
 MS = 0.001
@@ -49,14 +50,32 @@ class Edge:
     """Seconds by which alpha's last look-up comes too soon, besides that in time."""
     name: str = "{domain}"
     """What alpha looks up last."""
-    number: str = NUMBER
+    number: int = NUMBER
     """Of alpha's last question."""
+    kinds: tuple[int, ...] = (15, 1, 28)
+    """What alpha asks for before its last conversation, in this order."""
+    lost: bool = False
+    """The resolver doesn't hear the first of two that are the same."""
+    behind: bytes = b""
+    """What stands behind alpha's questions."""
+    last: float = 0.0
+    """When another packet passes, if one does."""
     twins: bool = True
     odd: bool = True
     together: bool = False
     """Alpha's look-ups stand 1.5 s before their conversations, and so among those of others."""
     after: bytes = b""
     """What a node says after each mail that it handed over, before QUIT."""
+    quits: bool = True
+    """Alpha says QUIT in its last conversation."""
+    empty: bytes | None = None
+    """What a mail host says in one more conversation, before alpha hangs up without a word."""
+    patience: float = 0.5
+    """Seconds that alpha waits in it."""
+    cut_off: bool = False
+    """Alpha hangs up on the last who brings mail, before QUIT."""
+    loose: dict[str, Any] = field(default_factory=dict)
+    """What alpha sends to the resolver besides."""
     queue: str = "250 2.0.0 Ok: queued as 4F{number}\r\n"
 
     def __post_init__(self) -> None:
@@ -66,6 +85,7 @@ class Edge:
         self.talks: list[tuple[float, str, str, list[tuple[bytes, bytes]], dict[str, Any]]] = []
         self.letters: list[Letter] = []
         self.streams = 0
+        self.asked = 33000
         self.ports: dict[str, int] = {}
         rng = random.Random(5)
         for node in self.topology.remailers:
@@ -81,9 +101,17 @@ class Edge:
                 self.put(
                     3.0, node.host, self.topology.recipient.host, "udp", mac=BRIDGE,
                     source_port=40000, target_port=53, payload=question,
-                    query=(f"unlogged-twin-{node.name}-1.test", 1), question=("0x0000",),
+                    query=(f"unlogged-twin-{node.name}-1.test", 1),
                 )  # fmt: skip
             self._probes(node)
+        alpha = self.alpha.host
+        if self.empty is not None:
+            hangs_up = {"hangs_up": self.patience}
+            self._talk(alpha, self.topology.recipient.host, 4.0, [(b"", self.empty)], **hangs_up)
+        if self.loose:
+            self.put(4.0, alpha, self.topology.dns, **{"protocol": "udp"} | self.loose)
+        if self.last:
+            self.put(self.last, self.topology.sender.host, self.topology.dns, "udp")
 
     def put(self, time: float, source: str, target: str, protocol: str, **more: Any) -> None:
         given = {"mac": mac(source), "target_mac": mac(target), "chosen": OF_IP, **more}
@@ -124,16 +152,22 @@ class Edge:
             (b"QUIT\r\n", b"221 Bye\r\n"),
         ]  # fmt: skip
         after = self.reply_after if special else 0.0
-        return self._talk(self.topology.sender.host, node.host, at, said, after=after)
+        more: dict[str, Any] = {}
+        if special and self.cut_off and letter.number + 1 == self.mails:
+            said, more = said[:-1], {"hangs_up": 0.5, "by_server": True}
+        return self._talk(self.topology.sender.host, node.host, at, said, after=after, **more)
 
     def _goes(self, letter: Letter, node: Node, at: float, *, special: bool, last: bool) -> None:
         """A mail out of a node."""
         name = self.name.format(domain=letter.domain) if last else letter.domain
-        self._asks(node, at, name, 15, self.number if last else NUMBER)
+        host = "mail.recipient.test"
+        kinds = self.kinds if last else (15, 1, 28)
+        for i, kind in enumerate(kinds):
+            number = self.number if last and kind == 15 else NUMBER
+            heard = not (self.lost and kind in kinds[i + 1 :])
+            self._asks(node, at + i * MS, name if kind == 15 else host, kind, number, heard=heard)
         if last and self.early:
             self._asks(node, at - self.early, letter.domain, 15)
-        self._asks(node, at + MS, "mail.recipient.test", 1)
-        self._asks(node, at + 2 * MS, "mail.recipient.test", 28)
         mail = b"To: b\r\n\r\ntext\r\n"
         size = len(mail) + (self.size if special else 0)
         queued = self.queue.format(number=letter.number).encode()
@@ -144,6 +178,7 @@ class Edge:
             (b"RCPT TO:<%b>\r\n" % letter.recipient.encode(), b"250 2.1.5 Ok\r\n"),
             (b"DATA\r\n", b"354 End data with <CR><LF>.<CR><LF>\r\n"),
             (mail + b".\r\n", queued), *([(self.after, b"250 2.0.0 Ok\r\n")] if self.after else []),
+            *([(b"QUIT\r\n", b"221 2.0.0 Bye\r\n")] if self.quits or not last else []),
         ]  # fmt: skip
         self._talk(
             node.host, self.topology.recipient.host,
@@ -155,14 +190,26 @@ class Edge:
     def _bound(self, number: int) -> int:
         return 33001 + 2 * random.Random(number).randrange(13000)
 
-    def _asks(self, node: Node, at: float, name: str, kind: int, number: str = NUMBER) -> None:
-        long = str(50 + len(name))
-        question = tuple(value.format(long=long, number=number) for value in ASKED)
+    def _asks(
+        self,
+        node: Node,
+        at: float,
+        name: str,
+        kind: int,
+        number: int = NUMBER,
+        *,
+        heard: bool = True,
+    ) -> None:
+        asked = dns.message.make_query(name, kind, use_edns=0, payload=1232, id=number)
+        behind = self.behind if node == self.alpha else b""
         self.put(
-            at, node.host, self.topology.dns, "udp", source_port=33000, target_port=53,
-            query=(name, kind), question=question,
+            at, node.host, self.topology.dns, "udp", source_port=self.asked, target_port=53,
+            query=(name, kind), payload=asked.to_wire() + behind,
         )  # fmt: skip
-        self.put(at, self.topology.dns, node.host, "udp", source_port=53, target_port=33000)
+        back = {"source_port": 53, "target_port": self.asked}
+        if heard:
+            self.put(at, self.topology.dns, node.host, "udp", **back)
+        self.asked += 1
 
     def _talk(
         self,
@@ -190,6 +237,8 @@ class Edge:
         of_syn: tuple[str, ...] = OF_SYN,
         port: int = 0,
         after: float = 0.0,
+        hangs_up: float = 0.0,
+        by_server: bool = False,
     ) -> None:
         key = f"{client} {server}"
         self.ports[key] = self.ports.get(key, 40000) + 2
@@ -207,7 +256,8 @@ class Edge:
         )
         sent, received = 100, 500
         for command, reply in said:
-            at += MS
+            lingers = command == b"QUIT\r\n" and client != self.topology.sender.host
+            at += LINGER_SECONDS if lingers else MS
             cut = 7 if self.pieces and client == self.alpha.host and b"\r\n.\r" in command else 0
             for part in filter(None, (command[:cut], command[cut:])):
                 self.put(at, client, server, "tcp", flags=ACK, payload=part, sequence=sent, **out)
@@ -215,6 +265,10 @@ class Edge:
             at += MS + after
             self.put(at, server, client, "tcp", flags=ACK, payload=reply, sequence=received, **back)
             received += len(reply)
+        if hangs_up:
+            ends = (server, client) if by_server else (client, server)
+            which = back if by_server else out
+            self.put(at + hangs_up, *ends, "tcp", flags=FIN | ACK, sequence=sent, **which)
 
     def _link(self, node: Node, *, special: bool) -> None:
         """Handshakes with a peer: of TLS only the hellos are looked at."""

@@ -25,7 +25,7 @@ from testbed.topology import Link
 CERTAIN = Score(100, 1.0, 0.25, 0.964, 1.0, 0.0001, Sets(1.0, 0.0, 0.0))
 BLIND = Score(100, 0.26, 0.25, 0.18, 0.36, 0.4, None, 0.2, planted=True)
 HALF = Score(100, 0.5, 0.25, 0.4, 0.6, 0.0001)
-QUIET = replace(BLIND, value=0.5, chance=0.5, low=0.46, high=0.54)
+QUIET = replace(BLIND, value=0.5, chance=0.5, low=0.46, high=0.54, late=0.005)
 MADE_OF = {
     Expected.WINS: CERTAIN, Expected.BETTER: HALF, Expected.LESS: HALF, Expected.CHANCE: BLIND,
     Expected.QUIET: QUIET,
@@ -84,6 +84,7 @@ def test_the_argument_of_1993_is_what_is_expected() -> None:
         (Expected.QUIET, replace(QUIET, high=0.6), 1.0, Outcome.INCONCLUSIVE),
         (Expected.QUIET, replace(QUIET, high=0.4), 1.0, Outcome.INCONCLUSIVE),
         (Expected.QUIET, replace(QUIET, planted=False), 1.0, Outcome.INCONCLUSIVE),
+        (Expected.CHANCE, replace(QUIET, high=0.4), 1.0, Outcome.INCONCLUSIVE),
         (Expected.OPEN, HALF, 1.0, Outcome.OPEN),
         (Expected.WINS, None, 1.0, Outcome.INCONCLUSIVE),
         (Expected.CHANCE, None, 1.0, Outcome.INCONCLUSIVE),

@@ -8,6 +8,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import dns.asyncquery
+import dns.message
+import dns.name
 import pytest
 from edge_rows import GIVEN, OF_IP, Edge, changed
 from test_listener import DOMAIN, ME
@@ -15,14 +18,16 @@ from test_starttls import serving
 
 from remailer.delivery import LINGER_SECONDS
 from remailer.message import MAX_MAIL
+from remailer.resolver import Resolver
 from remailer.starttls import HostKey
 from testbed.topology import Link
 from testbed.verdict import Finding, Status
-from testbed.wire import choices, grammar, law
+from testbed.wire import choices, grammar, law, lookups
 from testbed.wire.capture import CaptureFile
 from testbed.wire.packets import CLIENT_HELLO
 
 WHOLE = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
+NO_QUESTION = {"payload": b"\0\0\x84\0" + bytes(8) + b"sealed", "target_port": 53}
 CLAIMS = ("dns-late", "smtp-talk", "wire-fields", "delays")
 
 
@@ -64,7 +69,22 @@ def test_what_was_said_before_the_run_is_not_held_against_its_letters() -> None:
         (Edge(early=3.0), "dns-late", "n0019.recipient.test MX: no mail"),
         (Edge(name="N0019.recipient.test"), "dns-late", "N0019.recipient.test MX: no mail"),
         (Edge(name="616c696365.test"), "dns-late", "616c696365.test MX: no mail"),
-        (Edge(number="0x1234"), "dns-late", "the kernel gave the node no number 0x1234"),
+        (Edge(number=0x1234), "dns-late", "the kernel gave the node no number 0x1234"),
+        (Edge(kinds=(15, 28, 1)), "dns-late", "mail.recipient.test AAAA: no mail"),
+        (Edge(kinds=(1, 15, 28)), "dns-late", "without its look-ups: A, AAAA"),
+        (Edge(kinds=(15, 1)), "dns-late", "without its look-ups: AAAA"),
+        (Edge(kinds=(15, 1, 1, 28)), "dns-late", "mail.recipient.test A: no mail"),
+        (
+            Edge(behind=b"\x17"),
+            "dns-late",
+            "asked otherwise: 17 at byte 49, where every node has nothing",
+        ),
+        (Edge(loose=NO_QUESTION), "dns-late", "no question to the resolver: udp"),
+        (Edge(loose={"payload": b"short", "target_port": 53}), "dns-late", "udp 'short'"),
+        (Edge(loose={"protocol": "tcp", "target_port": 53, "flags": 16}), "dns-late", ": tcp ''"),
+        (Edge(loose={"protocol": "icmp", "icmp_type": 3}), "dns-late", ": icmp ''"),
+        (Edge(quits=False, last=30.0), "smtp-talk", "where every node says QUIT"),
+        (Edge(cut_off=True), "smtp-talk", "hung up after '250 2.0.0 OK', where every node waits"),
         (Edge(greeting="220 {me} ESMTP {number}\r\n"), "smtp-talk", "ESMTP 0"),
         (Edge(taken=b"250 2.0.0 Ok\r\n"), "smtp-talk", "250 2.0.0 Ok"),
         (Edge(size=3), "smtp-talk", "SIZE="),
@@ -138,6 +158,63 @@ def test_look_ups_of_conversations_that_overlap_are_each_for_one() -> None:
     """All ask for the same host's address, and a later one may begin before an earlier's."""
     edge = Edge(delays=[1.0] * 20, together=True)
     assert told(look(edge)["dns-late", "alpha"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("says", "patience", "shows"),
+    [
+        (b"220 mail.recipient.test\r\n", 0.5, "hung up after '220 mail.recipient.test', where"),
+        (b"", 0.5, "hung up after 0.5 s without a greeting, where every node waits"),
+        (b"", 20.5, ""),
+        (b"421 busy\r\n", 0.5, ""),
+    ],
+)
+def test_who_hangs_up_without_a_mail_was_refused(says: bytes, patience: float, shows: str) -> None:
+    found = look(Edge(empty=says, patience=patience))
+    assert shows in told(found["smtp-talk", "alpha"])
+    assert found["smtp-talk", "alpha"].status is (Status.FAIL if shows else Status.PASS)
+    assert "without its look-ups: MX" in told(found["dns-late", "alpha"])
+
+
+def test_where_the_capture_ends_a_conversation_need_not() -> None:
+    assert look(Edge(quits=False))["smtp-talk", "alpha"].status is Status.PASS
+
+
+def test_a_question_that_nobody_answered_is_asked_again() -> None:
+    for lost, shows in ((False, "mail.recipient.test A: no mail"), (True, "")):
+        found = look(Edge(kinds=(15, 1, 1, 28), lost=lost))["dns-late", "alpha"]
+        assert shows in told(found)
+        assert found.status is (Status.PASS if lost else Status.FAIL)
+
+
+def test_a_kernel_says_that_an_answer_came_late() -> None:
+    edge = Edge(loose={"protocol": "icmp", "icmp_type": 3}, kinds=(15, 1, 1, 28), lost=True)
+    assert told(look(edge)["dns-late", "alpha"]) == ""
+
+
+def test_each_letter_has_a_conversation_of_its_own() -> None:
+    edge = Edge()
+    two = edge.letters[:2]
+    said = next(said for _, client, _, said, _ in edge.talks if client == edge.alpha.host)
+    more = [(b"RCPT TO:<%b>\r\n" % two[1].recipient.encode(), b"250 2.1.5 Ok\r\n")]
+    said[4:4] = more
+    shows = f"for {two[0].domain}, {two[1].domain}, where each has its own"
+    assert shows in told(look(edge)["dns-late", "alpha"])
+
+
+async def test_the_question_is_the_remailers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Byte for byte, but for its number."""
+    said: list[bytes] = []
+
+    async def send(query: dns.message.Message, *_: object, **__: object) -> object:
+        said.append(query.to_wire())
+        return query, False
+
+    monkeypatch.setattr(dns.asyncquery, "udp_with_fallback", send)
+    await Resolver("127.0.0.1")._answer(dns.name.from_text("a.recipient.test"), "AAAA")
+    asked = lookups.Question(1, 0.0, "a.recipient.test", 28, said[0], unanswered=False)
+    assert list(lookups._otherwise([asked])) == []
+    assert list(lookups._otherwise([replace(asked, said=said[0][:-1])]))
 
 
 async def test_the_grammar_is_the_remailers() -> None:

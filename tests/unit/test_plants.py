@@ -21,7 +21,19 @@ def test_every_leak_has_two_names_and_ones_own_go_before_blind_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "tmpfs", "catalogue", "test_leaks", "__init__", "rows", "../x"]
+    "name",
+    [
+        "",
+        "tmpfs",
+        "catalogue",
+        "test_leaks",
+        "__init__",
+        "rows",
+        "../x",
+        "stock",
+        "past-pacer",
+        "blind.known",
+    ],
 )
 def test_what_is_no_leak_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=r"no leak .*: docs/leaks.md lists them"):

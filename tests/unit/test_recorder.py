@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.witness.agent.recorder import Recorder
+from testbed.witness.agent.fanotify import Written
+from testbed.witness.agent.recorder import Node, Recorder
 
 ASKED = json.dumps({"job": "recorded", "pids": {}, "token": "t"}).encode() + b"\n"
 
@@ -36,3 +37,13 @@ def test_it_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("said", [b"", ASKED], ids=["nothing", "a question"])
 def test_whoever_asks_and_goes_away_does_not_end_it(tmp_path: Path, said: bytes) -> None:
     asked(tmp_path, said, stays=False)
+
+
+def test_of_nodes_that_have_ended_it_tells_what_was_seen_until_then() -> None:
+    recorder = Recorder()
+    recorder.nodes["alpha"] = node = Node(1, 0, frozenset())
+    node.take(Written(1, "/late", "0:1", 65532, "file", 4, b"last", b""))
+    told = recorder.ended(["alpha", "bravo"])
+    assert told["alpha"]["files"]["/late"]["head"] == "last"
+    assert told["alpha"]["folders"] == told["alpha"]["controls"] == []
+    assert told["bravo"] == {"why": "it was not watched from its start"}

@@ -6,14 +6,16 @@ import hashlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from testbed.wire.canary import Canaries
-from testbed.witness.agent import dev, keys, log, look, walk
+from testbed.witness.agent import dev, keys, log, look, processfacts, queues, walk
 from testbed.witness.agent.mounts import Mount, parse
 from testbed.witness.agent.sought import Sought
 
@@ -179,6 +181,49 @@ def test_an_open_file_without_a_name_is_seen(tmp_path: Path) -> None:
         os.close(memory)
     assert {f"{tmp_path}/log (deleted)", "/memfd:secret (deleted)"} <= targets
     assert not any("kept" in target for target in targets)
+
+
+def test_what_nobody_reads_from_a_pipe_or_socket_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "LOOKS", 9)
+    monkeypatch.setattr(processfacts, "of_container", lambda pid: [pid])
+    out, into = os.pipe()
+    one, other = socket.socketpair(type=socket.SOCK_DGRAM)
+
+    ends = [Path(f"/proc/{ME}/fd/{fd}") for fd in (out, into, one.fileno(), other.fileno())]
+    mine = [str(end.readlink()) for end in ends]
+
+    def kept() -> dict[str, int]:
+        told = queues.of_node(ME, os.getuid())
+        assert told["control"]
+        assert told["asked"] >= 4
+        return {end["target"]: end["bytes"] for end in told["kept"] if end["target"] in mine}
+
+    assert not kept()
+    os.write(into, b"took 17 bytes\n")
+    one.send(b"")  # a datagram without a byte
+    found = kept()
+    assert found[mine[0]] == 14
+    assert found[mine[2]] > 0
+    assert os.read(out, 99) == b"took 17 bytes\n"
+    assert other.recv(99) == b""
+    os.write(into, b"x")
+    reading = threading.Timer(0.1, os.read, [out, 9])
+    reading.start()
+    assert not kept()
+    reading.join()
+    os.close(out)
+    os.close(into)
+    one.close()
+    other.close()
+
+
+def test_a_pipe_of_another_user_in_the_container_is_none_of_the_nodes() -> None:
+    assert queues.of_node(ME, 65534)["asked"] == 0
+
+
+def test_pipes_that_cannot_be_asked_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "_PIDFD_GETFD", -1)
+    assert "can't be asked" in queues.of_node(ME, os.getuid())["why"]
 
 
 def test_a_log_is_searched_for_marks(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from testbed.witness.agent import forget, opening, seize
 from testbed.witness.moments import Moment
 
 SECRET, OTHER = bytes(range(32)), bytes(32)
+TODAY = 20_000
 MAIL = b"From: alice+qwertyuiopas0001s@sender.test\r\n\r\n" + b"text\r\n" * 300
 LEAVING = Leaving("bob@recipient.test", MAIL, 1.8e9, 20_900)
 
@@ -33,7 +34,7 @@ def read(folder: Path) -> dict[str, bytes]:
 
 def tried(folder: Path, secret: bytes = SECRET) -> dict[str, Any]:
     """What the agent tells of a spool at rest."""
-    return {"rest": ""} | forget.tried(read(folder), "spool.db", secret)
+    return {"rest": "", "today": [TODAY, TODAY]} | forget.tried(read(folder), "spool.db", secret)
 
 
 async def used(folder: Path, *, mails: int = 3, uses: bool = False) -> dict[str, bytes]:
@@ -143,8 +144,31 @@ async def test_rows_in_free_pages_in_other_tables_and_other_files_are_found(
 
 async def test_uses_are_counted_by_whoever_has_the_secret(tmp_path: Path) -> None:
     await used(tmp_path, uses=True)
-    assert tried(tmp_path)["used"] == {"rows": 64, "opened": 64, "entries": 1}
-    assert tried(tmp_path, OTHER)["used"] == {"rows": 64, "opened": 0, "entries": 0}
+    one, other = tried(tmp_path)["used"], tried(tmp_path, OTHER)["used"]
+    assert (one["rows"], one["opened"], one["entries"], len(one["days"])) == (64, 64, 1, 1)
+    assert (other["rows"], other["opened"], other["entries"]) == (64, 0, 0)
+    for use, changed in ((None, False), (Use(hashlib.sha256(b"a block").digest(), 9), True)):
+        spool = Spool.open(tmp_path / "spool.db", SECRET)
+        id_ = await spool.arrive(MAIL)
+        assert id_
+        [ticket] = await spool.replace(id_, [LEAVING], [use])
+        await spool.delete(ticket.id)
+        spool.close()
+        again = tried(tmp_path)["used"]
+        assert again["entries"] == 1
+        assert (again["digest"] != one["digest"]) == changed
+
+
+async def test_rows_that_the_secret_does_not_open_are_told(tmp_path: Path) -> None:
+    spool = Spool.open(tmp_path / "spool.db", SECRET)
+    await spool.arrive(MAIL, None)
+    spool.close()
+    assert (tried(tmp_path)["rows"], tried(tmp_path)["shut"]) == (1, [])
+    with sqlite3.connect(tmp_path / "spool.db") as db:
+        row = Sealer(OTHER).seal(b"i" * 16, Arrived(MAIL))
+        db.execute("INSERT INTO spool VALUES (?, ?)", (b"i" * 16, row))
+    db.close()
+    assert (tried(tmp_path)["rows"], tried(tmp_path)["shut"]) == (2, [(b"i" * 16).hex()])
 
 
 def test_a_file_that_is_no_spool_says_so(tmp_path: Path) -> None:
@@ -153,12 +177,15 @@ def test_a_file_that_is_no_spool_says_so(tmp_path: Path) -> None:
         tried(tmp_path)
 
 
+USED = {"rows": 64, "opened": 64, "entries": 0, "days": [TODAY], "digest": "one"}
+
+
 @pytest.fixture(scope="module")
 def rest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A spool at rest that has seen nothing, as the agent tells of it."""
     folder = tmp_path_factory.mktemp("rest")
     Spool.open(folder / "spool.db", SECRET).close()
-    told = tried(folder)
+    told = tried(folder) | {"used": USED}
     shutil.rmtree(folder)
     return told
 
@@ -174,7 +201,7 @@ def row(rest: dict[str, Any], more: dict[str, Any], seized: dict[str, Any] = SEI
 
 
 def test_a_spool_that_forgets_passes_and_tells_what_it_still_says(rest: dict[str, Any]) -> None:
-    found = row(rest, {"tags": 5})
+    found = row(rest, {"tags": 5, "days": {str(TODAY): 5}})
     assert found.status is Status.PASS
     assert "5 transfers and 0 uses" in found.looked_at
 
@@ -184,8 +211,14 @@ def test_a_spool_that_forgets_passes_and_tells_what_it_still_says(rest: dict[str
     [
         ({"pieces": [PIECE]}, "opens to From: alice"),
         ({"tags": 6}, "6 tags more"),
-        ({"used": {"rows": 64, "opened": 64, "entries": 2}}, "2 entries more"),
-        ({"used": {"rows": 64, "opened": 63, "entries": 0}}, "does not open"),
+        ({"shut": ["ab" * 16]}, "does not open"),
+        ({"used": USED | {"entries": 2}}, "2 entries more"),
+        ({"used": USED | {"opened": 63}}, "does not open"),
+        ({"used": USED | {"digest": "other"}}, "was altered"),
+        ({"used": USED | {"days": [TODAY - 2]}}, f"rows of day {TODAY - 2}"),
+        ({"days": {str(TODAY - 7): 1}}, f"1 tags of day {TODAY - 7}"),
+        ({"days": {str(TODAY + 2): 1}}, f"1 tags of day {TODAY + 2}"),
+        ({"days": {str(TODAY - 1): 1}}, f"1 tags more of day {TODAY - 1}"),
     ],
 )
 def test_what_it_does_not_forget_is_evidence(
@@ -203,12 +236,33 @@ def test_mail_that_lay_there_before_the_run_is_no_evidence(rest: dict[str, Any])
 
 
 @pytest.mark.parametrize(
+    ("entries", "status"), [(0, Status.PASS), (2, Status.FAIL), (3, Status.FAIL)]
+)
+def test_a_new_day_begins_with_no_uses(rest: dict[str, Any], entries: int, status: Status) -> None:
+    first = rest | {"used": USED | {"entries": 2}, "days": {str(TODAY): 4}}
+    used = USED | {"days": [TODAY + 1], "digest": "empty", "entries": entries}
+    days = {str(TODAY): 5, str(TODAY + 1): 3}
+    last = rest | {"used": used, "today": [TODAY + 1, TODAY + 1], "days": days}
+    readings = {Moment.BEFORE: first, Moment.BETWEEN: first, Moment.AFTER: last}
+    assert forgets.row("alpha", SEIZED, readings, 5).status is status
+
+
+def test_what_was_being_written_to_is_not_judged(rest: dict[str, Any]) -> None:
+    torn = rest | {"rest": "its log was not empty", "shut": ["ab"]}
+    readings = {Moment.BEFORE: rest, Moment.BETWEEN: torn, Moment.AFTER: rest}
+    assert forgets.row("alpha", SEIZED, readings, 5).status is Status.PASS
+    readings = {Moment.BEFORE: torn, Moment.BETWEEN: rest, Moment.AFTER: rest}
+    assert forgets.row("alpha", SEIZED, readings, 5).status is Status.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
     "change",
     [
         lambda seized, rest: seized.update(opened={"rows": 0, "piece": "x", "mark": ""}),
         lambda seized, rest: seized.update(opened={"rows": 1, "piece": "", "mark": ""}),
         lambda seized, rest: seized.update(why="no mail was seen") or seized.pop("opened"),
         lambda seized, rest: rest.update(rest="it had 2 conversations"),
+        lambda seized, rest: rest.update(untold=1),
         lambda seized, rest: rest.update(why="gone") or rest.pop("pieces"),
     ],
 )

@@ -127,7 +127,10 @@ KEYS = mount("/var/lib/remailer/keys", "disk", entry("/var/lib/remailer/keys/sec
              writable=False)  # fmt: skip
 
 
-REST: dict[str, Any] = {"database": {"strange": []}, "unlinked": [], "processes": 3}
+QUEUES: dict[str, Any] = {"asked": 9, "kept": [], "control": True}
+REST: dict[str, Any] = {
+    "database": {"strange": []}, "unlinked": [], "processes": 3, "queues": QUEUES,
+}  # fmt: skip
 MARKED = [Control("this run's marks are found in the log of sender", True, "/var/log/mail.log")]
 
 
@@ -252,6 +255,31 @@ def test_the_spool_at_rest_and_files_without_a_name(
     answer = REST | {"mounts": [DEV, SPOOL, KEYS]} | changed
     assert files.volume_row("alpha", answer, controls).status == volume
     assert files.tmpfs_row("alpha", answer).status == tmpfs
+
+
+@pytest.mark.parametrize(
+    ("queues", "status"),
+    [
+        (QUEUES, Status.PASS),
+        (QUEUES | {"asked": 0}, Status.INCONCLUSIVE),
+        (QUEUES | {"control": False}, Status.INCONCLUSIVE),
+        ({"why": "they can't be asked (no)"}, Status.INCONCLUSIVE),
+    ],
+)
+def test_pipes_have_to_be_asked(queues: dict[str, Any], status: Status) -> None:
+    answer = REST | {"mounts": [DEV], "queues": queues}
+    assert files.tmpfs_row("alpha", answer).status == status
+
+
+def test_a_pipe_that_nobody_reads_is_evidence() -> None:
+    end = {"process": "7", "command": "sh (pid 7)", "fd": "9", "target": "pipe:[5]", "bytes": 1280}
+    answer = REST | {"mounts": [DEV], "queues": QUEUES | {"kept": [end]}}
+    finding = files.tmpfs_row("alpha", answer)
+    assert (finding.status, finding.kind) == (Status.FAIL, "tmpfs")
+    (evidence,) = finding.evidence
+    assert (evidence.where, evidence.what) == (
+        "/proc/7/fd/9", "pipe:[5] holds 1,280 bytes that nobody reads",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("letters", "found"), [({7}, True), ({8}, False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import bz2
 import hashlib
 import os
@@ -14,26 +15,24 @@ from typing import Any
 
 import pytest
 
+from remailer.spool import _SCHEMA, Spool
 from testbed.verdict import Status
 from testbed.wire.canary import Canaries
 from testbed.witness import spool
-from testbed.witness.agent import database, look, seize
+from testbed.witness.agent import database, look, pages, seize
 from testbed.witness.agent.sought import Sought
 
 ME = os.getpid()
 RUN = Canaries.new(random.Random(1))
 TOKEN = Canaries.new(random.Random(2))
 RNG = random.Random(3)
-SCHEMA = """
-PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA secure_delete = ON;
-CREATE TABLE spool (id BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE transfer (epoch INTEGER, tag BLOB, PRIMARY KEY (epoch, tag)) WITHOUT ROWID;
-CREATE TABLE used (
-    epoch INTEGER, slot INTEGER, sealed BLOB, PRIMARY KEY (epoch, slot)
-) WITHOUT ROWID;
+SCHEMA = (
+    _SCHEMA.replace("PRAGMA locking_mode = EXCLUSIVE;", "")
+    + """
 WITH RECURSIVE slot(n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM slot WHERE n < 63)
 INSERT INTO used SELECT 20000, n, randomblob(4096) FROM slot;
 """
+)
 TASK = {
     "prefix": RUN.prefix, "token": TOKEN.prefix,
     "carried": {"alpha": {"values": [RUN.mark(3, "b")], "names": ["alpha"]}},
@@ -96,8 +95,8 @@ def test_a_log_that_is_half_in_the_database_gives_no_torn_rows(tmp_path: Path) -
     whole = list(database.states(old, log))
     assert len(whole) == 4
     assert {len(blob) for blob in database.rows(whole[0]).values()} == {8192, 65536}
-    for pages in range(1, len(whole[-1]) // 4096 + 1):
-        at = pages * 4096
+    for count in range(1, len(whole[-1]) // 4096 + 1):
+        at = count * 4096
         half = whole[-1][:at] + old[at:]
         rows = seize.rows_of({"spool.db": half, "spool.db-wal": log}, "spool.db")
         assert rows == database.rows(whole[-1])
@@ -146,6 +145,10 @@ def test_random_pieces_are_far_below_the_threshold() -> None:
         ("ALTER TABLE spool ADD COLUMN peer", "columns of no spool: peer"),
         ("INSERT INTO transfer VALUES (1764021600, randomblob(16))", "1 rows of table transfer"),
         ("INSERT INTO transfer VALUES (20000, 'alice')", "1 rows of table transfer"),
+        ("INSERT INTO transfer VALUES (19993, randomblob(16))", "1 rows of table transfer"),
+        ("INSERT INTO transfer VALUES (19994, randomblob(16))", ""),
+        ("INSERT INTO transfer VALUES (20001, randomblob(16))", ""),
+        ("INSERT INTO transfer VALUES (20002, randomblob(16))", "1 rows of table transfer"),
         ("INSERT INTO spool VALUES ('alice', randomblob(4096))", "1 rows of table spool"),
         ("PRAGMA user_version = 7", "user_version is 7"),
     ],
@@ -158,7 +161,8 @@ def test_what_no_spool_has_is_evidence(tmp_path: Path, statement: str, what: str
     rest = look._database(ME, str(tmp_path / "spool.db"))["strange"]
     db.close()
     for strange in (seized, rest):
-        assert ([what in each for each in strange] == [True]) if what else strange == []
+        assert any(what in each for each in strange) if what else strange == []
+        assert len(strange) == bool(what) or "ADD COLUMN" in statement
 
 
 def test_bytes_outside_the_database_and_free_pages_are_evidence(tmp_path: Path) -> None:
@@ -175,6 +179,151 @@ def test_bytes_outside_the_database_and_free_pages_are_evidence(tmp_path: Path) 
     [what] = look._database(ME, str(tmp_path / "spool.db"))["strange"]
     assert "of which the database has" in what
     db.close()
+
+
+def test_a_comment_in_a_declaration_is_evidence(tmp_path: Path) -> None:
+    db = make(tmp_path)
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("UPDATE sqlite_master SET sql = sql || '--6e6f7465' WHERE name = 'used'")
+    insert(db, RNG.randbytes(4096))
+    [seized] = told(tmp_path)["strange"]
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    [rest] = look._database(ME, str(tmp_path / "spool.db"))["strange"]
+    db.close()
+    assert seized == rest
+    assert rest.startswith("table used is declared in other words")
+    assert "--6e6f7465" in rest
+
+
+def test_tables_have_the_numbers_that_they_got(tmp_path: Path) -> None:
+    db = make(tmp_path)
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("UPDATE sqlite_master SET rowid = 1764021600 WHERE name = 'used'")
+    assert told(tmp_path)["strange"] == ["its tables are numbered 1, 2, 1764021600"]
+    db.close()
+
+
+def walked(image: bytes, table: str) -> list[pages.Row | pages.Slack]:
+    with database.opened(image) as db:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        (root,) = db.execute(query, (table,)).fetchone()
+    return list(pages.walked(image, root))
+
+
+def used_for_long(path: Path) -> bytes:
+    """A spool through which hundreds of mails went, of all sizes, on several days; at rest."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.executescript(_SCHEMA)
+    rng = random.Random(7)
+    for day in range(20_000, 20_008):
+        ids = [rng.randbytes(16) for _ in range(50)]
+        db.execute("BEGIN")
+        db.execute("DELETE FROM used")
+        used = [(day, slot, rng.randbytes(4096)) for slot in range(64)]
+        db.executemany("INSERT INTO used VALUES (?, ?, ?)", used)
+        db.execute("DELETE FROM transfer WHERE epoch < ?", (day - 5,))
+        db.execute("COMMIT")
+        for id_ in ids:
+            row = rng.randbytes(4096 << rng.choice([0, 0, 1, 2, 4]))
+            db.execute("INSERT INTO spool VALUES (?, ?)", (id_, row))
+            db.execute("INSERT INTO transfer VALUES (?, ?)", (day, rng.randbytes(16)))
+        rng.shuffle(ids)
+        for id_ in ids:
+            db.execute("DELETE FROM spool WHERE id = ?", (id_,))
+    db.executescript("PRAGMA incremental_vacuum(10000); PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return used_for_long(tmp_path_factory.mktemp("long") / "spool.db")
+
+
+def test_what_rows_leave_behind_them_is_far_below_the_most(long: bytes) -> None:
+    assert database.outside(long) == database.foreign(long) == []
+    for table, most in database.SLACK.items():
+        if table == "sqlite_master":
+            continue
+        found = [one for one in walked(long, table) if isinstance(one, pages.Slack)]
+        tree = [len(one.data) - one.data.count(0) for one in found if one.tree]
+        assert max(tree) <= most // 2
+        assert not any(any(one.data) for one in found if not one.tree)
+
+
+def test_all_rows_are_walked_through_with_all_of_their_bytes(long: bytes) -> None:
+    for table, query in (
+        ("used", "SELECT sealed FROM used"),
+        ("transfer", "SELECT tag FROM transfer"),
+    ):
+        rows = [one.record for one in walked(long, table) if isinstance(one, pages.Row)]
+        with database.opened(long) as db:
+            values = [value for (value,) in db.execute(query)]
+        assert len(rows) == len(values)
+        assert {record[-len(values[0]) :] for record in rows} == set(values)
+        assert {pages.columns(record) for record in rows} == {len(database.COLUMNS[table])}
+
+
+@pytest.mark.parametrize(
+    ("at", "size", "what"),
+    [
+        ("header", 20, "header: bytes of no meaning"),
+        ("gap", 3000, "page 1: 3000 bytes where no row is"),
+        ("gap", 1, "page 1: 1 bytes where no row is"),
+        ("map", 600, "the map of pages tells of"),
+        ("end", 400, "of table used: 400 bytes where no row is"),
+        ("tree", 60, "of table used: 6"),
+    ],
+)
+def test_bytes_where_no_row_is_are_evidence(long: bytes, at: str, size: int, what: str) -> None:
+    found = [one for one in walked(long, "used") if isinstance(one, pages.Slack)]
+    leaf = next(one for one in found if one.tree and one.page != found[0].page)
+    last = next(one for one in found if not one.tree)
+    place = {
+        "header": 72,
+        "gap": 300,
+        "map": 2 * 4096 - 1 - size,
+        "end": last.page * 4096 - size,
+        "tree": (leaf.page - 1) * 4096 + 200,
+    }[at]
+    written = bytearray(long)
+    written[place : place + size] = b"\x77" * size
+    strange = {*database.outside(bytes(written)), *database.foreign(bytes(written))}
+    assert any(what in each for each in strange)
+
+
+def test_a_value_that_no_column_has_is_evidence(tmp_path: Path) -> None:
+    db = make(tmp_path)
+    db.execute("ALTER TABLE transfer ADD COLUMN note")
+    db.execute("INSERT INTO transfer VALUES (20000, randomblob(16), 'alice')")
+    db.execute("PRAGMA writable_schema = ON")
+    sql = database.SCHEMA["transfer"]
+    db.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'transfer'", (sql,))
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    strange = database.outside((tmp_path / "spool.db").read_bytes())
+    assert any("a row of table transfer has more than its values" in each for each in strange)
+
+
+def test_the_declarations_are_those_of_a_real_spool(tmp_path: Path) -> None:
+    Spool.open(tmp_path / "spool.db", bytes(32)).close()
+    with database.opened((tmp_path / "spool.db").read_bytes()) as db:
+        found = db.execute("SELECT name, sql FROM sqlite_master").fetchall()
+    assert {name.decode(): sql.decode() for name, sql in found} == database.SCHEMA
+
+
+async def test_a_real_spool_has_nothing_where_no_row_is(tmp_path: Path) -> None:
+    spool_of_node = Spool.open(tmp_path / "spool.db", bytes(32))
+    await spool_of_node.expire()
+    for turn in range(4):
+        mails = (RNG.randbytes(RNG.randrange(30_000)) for _ in range(60))
+        taken = await asyncio.gather(*(spool_of_node.arrive(mail, mail[:20]) for mail in mails))
+        for id_ in taken[turn:]:
+            if id_:
+                await spool_of_node.delete(id_)
+    spool_of_node.close()
+    image = (tmp_path / "spool.db").read_bytes()
+    assert database.outside(image) == database.foreign(image) == []
 
 
 @pytest.mark.parametrize(

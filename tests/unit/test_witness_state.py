@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
+import select
 import socket
 import sqlite3
 import subprocess
@@ -35,9 +37,74 @@ def test_a_process_is_told_with_its_titles_descriptors_and_settings() -> None:
     assert facts
     assert len(facts["titles"]) >= 2
     assert facts["descriptors"][f"socket unix 0002 @state-{ME}"] == 1
-    assert any(name.startswith("/dev/null pos 0") for name in facts["descriptors"])
+    assert any(re.match(r"/dev/null number \d+, pos 0", name) for name in facts["descriptors"])
     assert "Max core file size" in facts["files"]["limits"]
     assert "python" in facts["command"]
+
+
+def test_what_a_descriptor_counts_and_its_number_are_told_but_not_what_an_epoll_waits_for() -> None:
+    def told() -> dict[str, int]:
+        facts = processfacts.of_process(ME, {})
+        assert facts
+        return dict(facts["descriptors"])
+
+    out, into = os.pipe()
+    poll, count = select.epoll(), os.eventfd(7)
+    before = told()
+    poll.register(out, select.EPOLLIN)
+    assert told() == before
+    assert any("[eventfd]" in name and "eventfd-count 7" in name for name in before)
+    os.eventfd_write(count, 2)
+    assert any("eventfd-count 9" in name for name in told())
+    before = told()
+    fcntl.fcntl(out, fcntl.F_SETFL, os.O_NONBLOCK)
+    assert {name.partition(" ")[0] for name in {*told()} - {*before}} <= {"pipe"}
+    null = os.open("/dev/null", os.O_RDONLY)
+    before = told()
+    moved = fcntl.fcntl(null, fcntl.F_DUPFD, 300)
+    os.close(null)
+    assert [name.split(",")[0] for name in {*told()} - {*before}] == [f"/dev/null number {moved}"]
+    for fd in (out, into, count, moved):
+        os.close(fd)
+    poll.close()
+
+
+def test_numbers_of_what_multiprocessing_passes_on_are_chance(tmp_path: Path) -> None:
+    code = "print(flush=True); input()  # spawn_main(tracker_fd=7, pipe_handle=9)"
+    with (
+        (tmp_path / "file").open("w") as file,
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            pass_fds=[file.fileno()],
+        ) as child,
+    ):  # fmt: skip
+        assert child.stdout
+        child.stdout.readline()
+        facts = processfacts.of_process(child.pid, {})
+        child.kill()
+    assert facts
+    assert any(name.startswith(f"{tmp_path}/file pos 0") for name in facts["descriptors"])
+    assert not any(" number " in name for name in facts["descriptors"])
+
+
+def test_signals_that_wait_in_a_queue_are_counted() -> None:
+    code = (
+        "import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, {40}); print(flush=True); "
+        "input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout
+        child.stdout.readline()
+        queued = []
+        for _ in range(2):
+            facts = processfacts.of_process(child.pid, {})
+            assert facts
+            queued.append(int(facts["status"]["SigQ"].partition("/")[0]))
+            os.kill(child.pid, 40)
+        child.kill()
+    assert queued[1] == queued[0] + 1
 
 
 def test_a_process_that_is_gone_is_none() -> None:

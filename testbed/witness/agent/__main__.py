@@ -29,6 +29,7 @@ from testbed.witness.agent import (
 
 JOBS: dict[str, Callable[[dict[str, Any]], Iterator[dict[str, Any]]]] = {
     "dev": dev.run,
+    "ended": watch.ended,
     "forget": forget.run,
     "keys": keys.run,
     "log": log.run,

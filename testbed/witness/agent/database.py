@@ -14,10 +14,12 @@ import sqlite3
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Any
+
+from testbed.witness.agent import pages
 
 COLUMNS = {
     "spool": ("id", "sealed"),
@@ -26,15 +28,43 @@ COLUMNS = {
 }
 """All that a spool has: its tables and their columns."""
 
+SCHEMA = {
+    "spool": "CREATE TABLE spool (id BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID",
+    "transfer": "CREATE TABLE transfer (\n    epoch INTEGER, tag BLOB, PRIMARY KEY (epoch, tag)\n"
+    ") WITHOUT ROWID",
+    "used": "CREATE TABLE used (\n    epoch INTEGER, slot INTEGER, sealed BLOB NOT NULL, "
+    "PRIMARY KEY (epoch, slot)\n) WITHOUT ROWID",
+}
+"""How each is declared, to the letter: SQLite keeps the text, with whatever comments are in it."""
+
+VALUES = {name: len(columns) for name, columns in COLUMNS.items()} | {"sqlite_master": 5}
+"""How many values are in a row, of SQLite's own table, too."""
+
+SLACK = {"spool": 128, "transfer": 512, "used": 32, "sqlite_master": 0}
+"""Bytes in a page of a table that no row owns and that are not zero, at most.
+
+When rows move, SQLite leaves numbers of where they were, and keys: of thousands of rows that came
+and went up to 47, 254 and 4. In pages of mail that still lies there a whole row's beginning stays.
+"""
+
+END = 512
+"""Bytes at the end of a row's last page that no row needs: size classes leave fewer."""
+
 RULES = {
     "spool": "typeof(id) = 'blob' AND length(id) = 16 AND typeof(sealed) = 'blob'",
-    "transfer": "typeof(epoch) = 'integer' AND epoch BETWEEN 0 AND 99999 "
+    "transfer": "typeof(epoch) = 'integer' AND epoch BETWEEN "
+    "ifnull((SELECT max(epoch) - 6 FROM used), 0) AND "
+    "ifnull((SELECT max(epoch) + 1 FROM used), 99999) "
     "AND typeof(tag) = 'blob' AND length(tag) = 16",
     "used": "typeof(epoch) = 'integer' AND epoch BETWEEN 0 AND 99999 "
     "AND typeof(slot) = 'integer' AND slot BETWEEN 0 AND 63 "
     "AND typeof(sealed) = 'blob' AND length(sealed) = 4096",
 }
-"""What each of their rows is: a time in seconds, say, is no day."""
+"""What each of their rows is: a time in seconds, say, is no day.
+
+Transfers are of the days that a node remembers (remailer/spool.py), counted from the day of its
+uses: that one may be yesterday for a moment, after midnight.
+"""
 
 USED_ROWS = 64
 """Rows of the table `used`, of one day, or none: whether they are used doesn't show."""
@@ -158,10 +188,12 @@ def uses(image: bytes) -> list[bytes]:
 
 
 def foreign(image: bytes) -> list[str]:
-    """Tables, columns, rows and settings that no spool has. Raises sqlite3.Error."""
+    """Tables, columns, rows, settings and words that no spool has. Raises sqlite3.Error."""
     with opened(image) as db:
         found = []
-        for kind, name in db.execute("SELECT type, name FROM sqlite_master").fetchall():
+        schema = db.execute("SELECT rowid, type, name, tbl_name, sql FROM sqlite_master").fetchall()
+        declared = {name.decode("latin-1"): (table, sql) for _, _, name, table, sql in schema}
+        for _, kind, name, *_ in schema:
             if kind != b"table" or name.decode("latin-1") not in COLUMNS:
                 found.append(f"{kind.decode()} {name.decode('latin-1')}, which no spool has")
         for table, columns in COLUMNS.items():
@@ -173,11 +205,33 @@ def foreign(image: bytes) -> list[str]:
                 query = f"SELECT count(*) FROM {table} WHERE NOT ifnull({RULES[table]}, 0)"
                 if count := db.execute(query).fetchone()[0]:
                     found.append(f"{count} rows of table {table} are of another form")
+                if declared[table] != (table.encode(), SCHEMA[table].encode()):
+                    found.append(
+                        f"table {table} is declared in other words: {_end(declared[table])}"
+                    )
+        numbers = [number for number, *_ in schema]
+        if numbers != [*range(1, len(numbers) + 1)]:
+            found.append(f"its tables are numbered {', '.join(map(str, numbers))}")
         found += _used(db)
         for setting in ("user_version", "application_id"):
             if value := db.execute(f"PRAGMA {setting}").fetchone()[0]:
                 found.append(f"{setting} is {value}")
-        return found
+        return found + list(_first_page(image))
+
+
+def _end(declared: tuple[Any, ...]) -> str:
+    """How the text of a declaration ends, or for which table it is."""
+    return b" ".join(map(_bytes, declared))[-200:].decode("latin-1")
+
+
+def _first_page(image: bytes) -> Iterator[str]:
+    """What stands where nothing may, in the header and between the schema's list and its rows."""
+    for name, where in (("of no meaning", image[72:92]), ("that keep room", image[20:21])):
+        if any(where):
+            yield f"header: bytes {name} are {where.hex()}"
+    rows, start = struct.unpack_from(">HH", image, pages.HEADER + 3)
+    if count := _written(image[pages.HEADER + 8 + 2 * rows : start]):
+        yield f"page 1: {count} bytes where no row is"
 
 
 def _used(db: sqlite3.Connection) -> Iterator[str]:
@@ -194,19 +248,44 @@ def _used(db: sqlite3.Connection) -> Iterator[str]:
 
 def outside(image: bytes) -> list[str]:
     """Bytes at rest in the file that belong to no row. Raises sqlite3.Error."""
-    page_size = struct.unpack_from(">H", image, 16)[0]
-    page_size = 65536 if page_size == 1 else page_size
-    size = page_size * int(struct.unpack_from(">I", image, 28)[0])
+    size = pages.page_size(image) * int(struct.unpack_from(">I", image, 28)[0])
     found = []
     if size != len(image):
         found.append(f"{len(image)} bytes, of which the database has {size}")
-    with opened(image[:size]) as db:
+    image = image[:size]
+    with opened(image) as db:
         said = [row[0].decode("latin-1") for row in db.execute("PRAGMA integrity_check")]
         if said != ["ok"]:
-            found.append(f"integrity_check: {'; '.join(said)[:200]}")
+            return [*found, f"integrity_check: {'; '.join(said)[:200]}"]
         if free := db.execute("PRAGMA freelist_count").fetchone()[0]:
             found.append(f"{free} free pages")
+        roots = db.execute("SELECT name, rootpage FROM sqlite_master").fetchall()
+    for name, root in [(b"sqlite_master", 1), *roots]:
+        table = name.decode("latin-1")
+        if table in SLACK:
+            found += _beside(table, list(pages.walked(image, root)))
+    if odd := list(pages.unmapped(image)):
+        found.append(f"the map of pages tells of {len(odd)} that never were: page {odd[0]}")
     return found
+
+
+def _beside(table: str, walked: Sequence[pages.Row | pages.Slack]) -> Iterator[str]:
+    """What is in a table's pages beside its rows, or in its rows beside their values."""
+    rows = [one for one in walked if isinstance(one, pages.Row)]
+    for row in rows:
+        if pages.columns(row.record) != VALUES[table]:
+            yield f"page {row.page}: a row of table {table} has more than its values"
+    for one in walked:
+        if not isinstance(one, pages.Slack) or (one.tree and table == "spool" and rows):
+            continue  # while mail lies there, its pages keep beginnings of rows that were moved
+        count = _written(one.data if one.tree else one.data[-END:])
+        if count > (SLACK[table] if one.tree else 0):
+            yield f"page {one.page} of table {table}: {count} bytes where no row is"
+
+
+def _written(data: bytes) -> int:
+    """Bytes that are not zero."""
+    return len(data) - data.count(0)
 
 
 def readable(blob: bytes) -> str:

@@ -2,8 +2,10 @@
 
 Task: nodes {name: pid}, folder (where a node has its spool), database (the file's name in it),
 secret (the path of the node's secret), within (seconds that it has to come to rest). A node's
-answer: rest (what was still going on, or nothing), files, bytes, rows (of mails, in the table),
-tags (of transfers), used {rows, opened, entries}, pieces [{file, offset, nonce, text}]; or `why`.
+answer: today [day before the copy, day after it] (since 1970, UTC), rest (what was still going on,
+or nothing), files, bytes, rows (of mails, in the table), shut [hex] (names of those that it doesn't
+open), tags (of transfers), days {day: tags}, used {rows, opened, entries, days, digest}, pieces
+[{file, offset, nonce, text}], untold (how many more pieces there are); or `why`.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from testbed.witness.agent import opening, rest, seize, walk
+from testbed.witness.agent import database, opening, rest, seize, walk
 
 MOST_PIECES = 100
 """Pieces of one node that are told."""
+
+DAY = 86_400
+"""Seconds of a day, as a node counts them (remailer/spool.py)."""
 
 
 def run(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -27,9 +32,11 @@ def run(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         try:
             spool = f"{task['folder']}/{task['database']}"
             busy = rest.wait(partial(rest.of_spool, pid, spool), deadline)
+            began = int(time.time() // DAY)
             files = seize.files_of(pid, task["folder"])
             secret = walk.read(pid, task["secret"])
-            yield {"node": name, "rest": busy} | tried(files, task["database"], secret)
+            told = {"node": name, "rest": busy, "today": [began, int(time.time() // DAY)]}
+            yield told | tried(files, task["database"], secret)
         except (walk.Unseen, OSError, sqlite3.Error) as error:
             yield {"node": name, "why": str(error)}
 
@@ -39,8 +46,10 @@ def tried(files: dict[str, bytes], name: str, secret: bytes) -> dict[str, Any]:
     image = files.get(name, b"")
     used = opening.uses(image, secret)
     found: list[dict[str, Any]] = []
+    untold = 0
     for file, data in files.items():
         for piece in opening.pieces(data, secret, used):
+            untold += len(found) == MOST_PIECES
             if len(found) < MOST_PIECES:
                 found.append(
                     {
@@ -48,11 +57,19 @@ def tried(files: dict[str, bytes], name: str, secret: bytes) -> dict[str, Any]:
                         "text": piece.text.decode("latin-1"),
                     }
                 )  # fmt: skip
+    rows = database.rows(image)
+    opened = opening.rows(rows, secret)
     return {
         "files": len(files),
         "bytes": sum(map(len, files.values())),
-        "rows": opening.count(image, "spool"),
+        "rows": len(rows),
+        "shut": sorted(id_.hex() for id_ in rows if id_ not in opened),
         "tags": opening.count(image, "transfer"),
-        "used": {"rows": used.rows, "opened": used.opened, "entries": used.entries},
+        "days": {str(day): count for day, count in opening.days(image).items()},
+        "used": {
+            "rows": used.rows, "opened": used.opened, "entries": used.entries,
+            "days": used.days, "digest": used.digest,
+        },
         "pieces": found,
-    }
+        "untold": untold,
+    }  # fmt: skip

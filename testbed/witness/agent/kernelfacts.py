@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from testbed.witness.agent import listeners, walk
+from testbed.witness.agent import listeners, processfacts, walk
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -50,11 +50,7 @@ def sockets(pid: int, links: Sequence[int] = ()) -> dict[str, str]:
 def of_node(pid: int, pids: Sequence[int], links: Sequence[int] = ()) -> dict[str, Any]:
     """Everything else; `ipc` and `listeners` are told, or `no ipc` says why not."""
     kinds = Counter(sockets(pid, links).values())
-    uid = next(
-        line.split()[1]
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
-        if line.startswith("Uid:")
-    )
+    uid = processfacts.uid(pid)
     return {
         "sockets": dict(sorted(kinds.items())),
         "locks": sorted(_locks(pid, set(pids))),

@@ -4,7 +4,7 @@ Task: nodes {name: pid}, what is sought (sought.py), database (the path of a nod
 answer: root {read_only, fstype}, mounts [{point, kind, writable, fstype, folder, bytes, entries,
 control}], instead of the last three `why` when that mount could not be looked at; database
 {strange: [what]} as it is at rest, or {why}; unlinked [{process, command, fd, target}]: files that
-are open and have no name any more; processes (how many were looked at).
+are open and have no name any more; queues (queues.py); processes (how many were looked at).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.witness.agent import database as spool
-from testbed.witness.agent import walk
+from testbed.witness.agent import queues, walk
 from testbed.witness.agent.mounts import Mount
 from testbed.witness.agent.sought import Sought
 
@@ -54,6 +54,7 @@ def _node(pid: int, sought: Sought, database: str) -> dict[str, Any]:
         "mounts": told,
         "database": _database(pid, database),
         "unlinked": [found for process in processes for found in _unlinked(process)],
+        "queues": queues.of_node(pid, walk.lstat(pid, database).st_uid),
         "processes": len(processes),
     }
 

@@ -7,6 +7,7 @@ comes out is judged by the row's header (remailer/seal.py): by chance one passes
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import sqlite3
 import struct
@@ -53,6 +54,9 @@ class Uses:
     opened: int
     entries: int
     sealed: tuple[bytes, ...]
+    days: tuple[int, ...]
+    digest: str
+    """Of all that was opened, with its places: it changes with every use."""
 
 
 def pieces(data: bytes, secret: bytes, known: Uses | None = None) -> Iterator[Piece]:
@@ -121,9 +125,10 @@ def uses(image: bytes, secret: bytes) -> Uses:
     """The table `used` of a database. Raises sqlite3.Error."""
     with database.opened(image) as db:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'used'").fetchone():
-            return Uses(0, 0, 0, ())
-        found = db.execute("SELECT epoch, slot, sealed FROM used").fetchall()
+            return Uses(0, 0, 0, (), (), "")
+        found = db.execute("SELECT epoch, slot, sealed FROM used ORDER BY epoch, slot").fetchall()
     opened, entries, sealed = 0, 0, []
+    digest = hashlib.sha256()
     for day, slot, row in found:
         try:
             key = ChaCha20Poly1305(derive(secret, b"used %d" % day))
@@ -133,7 +138,9 @@ def uses(image: bytes, secret: bytes) -> Uses:
         opened += 1
         entries += sum(any(text[at : at + _USE]) for at in range(0, len(text), _USE))
         sealed.append(row)
-    return Uses(len(found), opened, entries, tuple(sealed))
+        digest.update(b"%d %d %d " % (day, slot, len(text)) + text)
+    days = tuple(sorted({day for day, _, _ in found}))
+    return Uses(len(found), opened, entries, tuple(sealed), days, digest.hexdigest())
 
 
 def tags(image: bytes, secret: bytes, transfers: Collection[bytes]) -> dict[bytes, bool]:
@@ -145,6 +152,16 @@ def tags(image: bytes, secret: bytes, transfers: Collection[bytes]) -> dict[byte
         key = derive(secret, b"transfer %d" % epoch)
         known |= {hmac.digest(key, one, "sha256")[:TAG] for one in transfers}
     return {tag: tag in known for _, tag in found}
+
+
+def days(image: bytes) -> dict[int, int]:
+    """How many transfers are remembered of each day. Raises sqlite3.Error."""
+    with database.opened(image) as db:
+        try:
+            found = db.execute("SELECT epoch, count(*) FROM transfer GROUP BY epoch").fetchall()
+        except sqlite3.OperationalError:
+            return {}
+    return dict(found)
 
 
 def count(image: bytes, table: str) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 STATUS = (
     "Umask", "Uid", "Gid", "Groups", "VmLck", "VmPin", "VmSwap", "HugetlbPages",
-    "CoreDumping", "THP_enabled", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt",
+    "CoreDumping", "THP_enabled", "SigQ", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt",
     "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters",
     "Speculation_Store_Bypass", "SpeculationIndirectBranch", "Cpus_allowed", "Mems_allowed_list",
 )  # fmt: skip
@@ -30,6 +30,9 @@ FILES = (
 
 PASSING = re.compile(r"(?<=tracker_fd=)\d{1,3}|(?<=pipe_handle=)\d{1,3}|(?<=main\()\d{1,3}")
 """Numbers of descriptors in the command lines of multiprocessing's children."""
+
+PLACES = frozenset({"mnt_id", "ino", "tfd"})
+"""Of fdinfo: where a file is, and which connections an epoll waits for just now."""
 
 _IOPRIO_GET, _IOPRIO_WHO_PROCESS = 252, 1
 """ioprio_get(2) has no wrapper; the number is x86's, elsewhere the answer is always the same."""
@@ -54,6 +57,14 @@ def executed(pid: int, pids: Sequence[int]) -> bool:
     return False
 
 
+def uid(pid: int) -> int | None:
+    """Whose it is; its folder in /proc is root's when it can't be dumped. None: it is gone."""
+    for line in _text(Path(f"/proc/{pid}/status")).splitlines():
+        if line.startswith("Uid:"):
+            return int(line.split()[1])
+    return None
+
+
 def command(pid: int) -> str:
     """Its command line, for people; nothing when it is gone."""
     with contextlib.suppress(OSError):
@@ -74,7 +85,7 @@ def of_process(pid: int, sockets: Mapping[str, str]) -> dict[str, Any] | None:
             "command": said,
             "environment": _text(folder / "environ"),
             "titles": sorted(_text(path / "comm").rstrip("\n") for path in _tasks(folder)),
-            "descriptors": dict(sorted(_descriptors(folder, sockets).items())),
+            "descriptors": dict(sorted(_descriptors(folder, sockets, said).items())),
             "dumpable": (folder / "environ").stat().st_uid != 0,
             "folders": [str((folder / name).readlink()) for name in ("cwd", "root", "exe")],
             "scheduling": {
@@ -109,7 +120,9 @@ def _text(path: Path) -> str:
     return ""
 
 
-def _descriptors(folder: Path, sockets: Mapping[str, str]) -> Counter[str]:
+def _descriptors(folder: Path, sockets: Mapping[str, str], said: str) -> Counter[str]:
+    # Children are given descriptors under their parent's numbers, and take what is free beside.
+    numbered = not PASSING.search(said)
     found: Counter[str] = Counter()
     for path in (folder / "fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -118,21 +131,22 @@ def _descriptors(folder: Path, sockets: Mapping[str, str]) -> Counter[str]:
             if kind == "socket":
                 target = f"socket {sockets.get(inode.rstrip(']'), 'without a name or peer')}"
             elif kind == "pipe":
-                target = kind
-            elif target.startswith("/"):
-                target += f" {_held(folder / 'fdinfo' / path.name)}"
+                target = f"pipe {_held(folder / 'fdinfo' / path.name)}"
+            else:
+                number = f"number {path.name}, " if numbered else ""
+                target += f" {number}{_held(folder / 'fdinfo' / path.name)}"
             found[target] += 1
     return found
 
 
 def _held(path: Path) -> str:
-    """What an open file is at, how it was opened, and what is locked of it."""
+    """What an open file is at, how it was opened, what is locked of it, and what it counts."""
     told = []
     for line in _text(path).splitlines():
         name, _, value = line.partition(":")
-        if name in {"pos", "flags"}:
-            told.append(f"{name} {value.strip()}")
-        elif name == "lock":
+        if name == "lock":
             fields = value.split()  # number, kind, how, what, process, file, from, to
             told.append(" ".join(("lock", *fields[1:4], *fields[6:])))
+        elif name not in PLACES:
+            told.append(f"{name} {' '.join(value.split())}")
     return ", ".join(told)

@@ -1,8 +1,8 @@
 """The witness container's own process: it watches nodes from before their first instruction.
 
 It keeps what nobody declared, in memory and bounded, until the container ends; of the spool's own
-files it keeps only that they were written. Jobs `watch` and `recorded` speak to it over a socket,
-a JSON line each way.
+files it keeps only that they were written. Jobs `watch`, `recorded` and `ended` speak to it over a
+socket, a JSON line each way.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ TRIED_WITHIN = 10.0
 """Seconds in which what was tried inside a node has to be seen."""
 MOST_FILES = 400
 """Paths of one node that are kept."""
+UNWATCHED = "it was not watched from its start"
 READ_AGAIN = 8
 """How often the contents of the same file are kept anew."""
 
@@ -90,7 +91,7 @@ class Recorder:
         self._barrier = 0
         self._selector = selectors.DefaultSelector()
 
-    # -- the two things that it is asked -----------------------------------------------------
+    # -- the three things that it is asked ---------------------------------------------------
 
     def watch(self, pids: dict[str, int], declared: list[str]) -> dict[str, Any]:
         """Watch these nodes, which have not begun yet."""
@@ -121,6 +122,17 @@ class Recorder:
         if self.tracer:
             self.tracer.ours.clear()  # the kernel will give these numbers to others
         return {name: self._answer(name, pid, token) for name, pid in pids.items()}
+
+    def ended(self, names: list[str]) -> dict[str, Any]:
+        """What was recorded of these nodes, which have ended, from their beginning on."""
+        self._pass_barrier()
+        self._until(lambda: not self._selector.select(0), TRIED_WITHIN)
+        return {
+            name: self._kept(name, self.nodes[name], [], "")
+            if name in self.nodes
+            else {"why": UNWATCHED}
+            for name in names
+        }
 
     # -- how ---------------------------------------------------------------------------------
 
@@ -185,17 +197,21 @@ class Recorder:
     def _answer(self, name: str, pid: int, token: str) -> dict[str, Any]:
         node = self.nodes.get(name)
         if node is None:
-            return {"why": "it was not watched from its start"}
+            return {"why": UNWATCHED}
         try:
             now = _namespace(pid)
         except OSError as error:
             return {"why": f"process {pid} is gone ({error.strerror})"}
         if now != node.namespace:
             return {"why": "it was started again, and nobody watched from then on"}
+        return self._kept(name, node, trial.folders(pid), token)
+
+    def _kept(self, name: str, node: Node, folders: list[str], token: str) -> dict[str, Any]:
+        """`folders`: where something was tried, in which `token` stands."""
         answer: dict[str, Any] = {
             "files": node.files, "marked": node.marked, "dropped": node.dropped,
             "unseen_files": "; ".join(node.blind), "controls": _controls(node, token),
-            "folders": trial.folders(pid), "unseen_calls": self.blind,
+            "folders": folders, "unseen_calls": self.blind,
         }  # fmt: skip
         if self.tracer:
             told = self.tracer.told[name]
@@ -234,8 +250,10 @@ class Recorder:
         with connection, contextlib.suppress(OSError), connection.makefile("rw") as stream:
             if line := stream.readline():
                 asked = json.loads(line)
-                answer = self.watch if asked.pop("job") == "watch" else self.recorded
-                stream.write(json.dumps(answer(**asked)) + "\n")
+                jobs: dict[str, Callable[..., dict[str, Any]]] = {
+                    "watch": self.watch, "recorded": self.recorded, "ended": self.ended,
+                }  # fmt: skip
+                stream.write(json.dumps(jobs[asked.pop("job")](**asked)) + "\n")
                 stream.flush()
 
 

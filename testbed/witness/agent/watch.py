@@ -1,4 +1,4 @@
-"""Jobs `watch` and `recorded`: the recorder of this container, asked over its socket.
+"""Jobs `watch`, `recorded` and `ended`: the recorder of this container, asked over its socket.
 
 `watch`: nodes {name: pid} that have not begun yet, declared (paths). One answer: blind (why system
 calls are not seen, or nothing).
@@ -9,6 +9,8 @@ files `files` {path: {count, pid, command, uid, kind, size, head, tail}}, `marke
 `unseen_files`; and of its calls `texts` {"CALL tab TEXT": {count, uid, command, and pid unless its
 arguments are all numbers}}, `tried` (calls), `counts` {"UID COMPAT NUMBER": count}, `random` [hex],
 `lost`, `unseen_calls`.
+
+`ended`: nodes, which have been stopped. The same answers, until their end; nothing is tried.
 """
 
 from __future__ import annotations
@@ -29,6 +31,12 @@ def watch(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def recorded(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One answer a node."""
     for name, answer in _asked("recorded", pids=task["nodes"], token=task["token"]).items():
+        yield {"node": name} | answer
+
+
+def ended(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One answer a node."""
+    for name, answer in _asked("ended", names=list(task["nodes"])).items():
         yield {"node": name} | answer
 
 

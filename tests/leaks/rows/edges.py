@@ -77,4 +77,26 @@ EDGES = (
         missed="covert timing: delays that follow the pool's law under a key, some five bits a "
         "mail for who has the key, look like chance to everybody else",
     ),
+    Plant(
+        "dns_no_question",
+        "malicious",
+        "dns-late",
+        "look-up",
+        r"frame \d+.*no question to the resolver: udp",
+    ),
+    Plant(
+        "dns_order",
+        "malicious",
+        "dns-late",
+        "look-up",
+        r"frame \d+.*look-up of \S+ AAAA: no mail",
+    ),
+    Plant(
+        "empty_conversations",
+        "malicious",
+        "smtp-talk",
+        "talk",
+        r"frame \d+.*hung up after '220 .*where every node says QUIT",
+        also=frozenset({"dns-late"}),
+    ),
 )

@@ -149,4 +149,15 @@ TECHNICAL = (
         "process",
         r"environment: .+",
     ),
+    Plant(
+        "at_stop_file",
+        "technical",
+        "silent-writes",
+        "written",
+        r"spool/sizes",
+        also=frozenset({"spool-forgets"}),
+        perhaps=CALLS,
+    ),
+    Plant("exit_code", "technical", "docker-keeps", "docker", r"State\.ExitCode: \d+"),
+    Plant("pipe_kept", "technical", "silent-tmpfs", "tmpfs", r"pipe:\[\d+\] holds [\d,]+ bytes"),
 )
