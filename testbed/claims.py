@@ -144,7 +144,8 @@ _TABLE: tuple[Claim, ...] = (
         "D",
         "node",
         "a container that reads the node's mounts through /proc, and asks each pipe and Unix "
-        "socket of its processes how much lies in it: what is there at 50 looks, 0.1 s apart",
+        "socket of its processes how much lies in it: of 50 looks, 0.1 s apart, some find all of "
+        "them empty at once",
         "a file put into the same mount is found by the same search, and taken away again; a byte "
         "in a pipe and in a pair of sockets of the witness's own is found, and the node's are seen",
         (
@@ -157,6 +158,7 @@ _TABLE: tuple[Claim, ...] = (
             "after-twenty",
             "queue",
             "pipe-kept",
+            "pipes-juggled",
         ),
         short="nothing in tmpfs or /dev/shm",
         twin="test file found",
@@ -343,11 +345,11 @@ _TABLE: tuple[Claim, ...] = (
     Claim(
         "smtp-talk",
         "On port 25 every node says the same to everybody, byte for byte, and each line in one "
-        "packet (a mail of up to 8 KB too): greeting, replies and commands are those of one "
-        "grammar, in which only the node's domain and what the mail demands are open: its "
-        "recipient, its size and 8 bits. Each conversation that it begins has a mail in it and "
-        "ends with QUIT, unless the host refused, hung up or didn't answer; and it hangs up on "
-        "nobody before QUIT.",
+        "packet (a mail of up to 8 KB too; no mail has a byte more than it takes): greeting, "
+        "replies and commands are those of one grammar, in which only the node's domain and what "
+        "the mail demands are open: its recipient, its size and 8 bits. Each conversation that it "
+        "begins has a mail in it and ends with QUIT, unless the host refused, hung up or didn't "
+        "answer; and it hangs up on nobody before QUIT, and within 2 s when all is said.",
         "W",
         "node",
         "the sniffer; each connection's bytes, put together and read as SMTP",
@@ -359,6 +361,7 @@ _TABLE: tuple[Claim, ...] = (
             "mail-size",
             "after-twentieth",
             "empty-conversations",
+            "dots",
         ),
         hosted=Expected.FAILS,
         short="says the same to everybody",
@@ -366,7 +369,8 @@ _TABLE: tuple[Claim, ...] = (
         group=Group.WIRE,
         causes="A queue number, a time, a name or a count in a greeting or reply, an "
         "extension offered to some and not to others, or a parameter of MAIL that the mail "
-        "did not need; a conversation without a mail, or one that was left without QUIT. The "
+        "did not need; a conversation without a mail, or one that was left without QUIT, or late; "
+        "dots or line ends that the mail doesn't have. The "
         "words stand in the evidence.",
     ),
     Claim(
@@ -390,15 +394,16 @@ _TABLE: tuple[Claim, ...] = (
         "wire-fields",
         "What a node could choose in IP, TCP and TLS is the same in all of its packets, "
         "connections and hellos: hop limit, service bits and fragment flag, options, windows at "
-        "the start, urgent pointers, suites, groups, extensions and their order and lengths; and "
-        "source ports are even ones of Linux's range.",
+        "the start, urgent pointers, flags of packets with data (ACK, PSH and FIN alone; PSH where "
+        "something ends that it says on port 25), suites, groups, extensions and their order and "
+        "lengths; and source ports are even ones of Linux's range.",
         "W",
         "node",
         "the sniffer; tshark dissects",
         "connections that the node began and took are seen, and its hellos where it speaks TLS; "
         "and connections of the prober to it, each odd in one field (hop limit, service bits, "
-        "segment size, window, source port), and its hellos of another version of TLS, are told "
-        "apart by the same code",
+        "segment size, window, source port, PSH), and its hellos of another version of TLS, are "
+        "told apart by the same code",
         ("tcp-ttl", "tls-alpn", "cell-ttl"),
         short="no choice in TCP and TLS",
         twin="a changed field found",
@@ -409,19 +414,23 @@ _TABLE: tuple[Claim, ...] = (
     ),
     Claim(
         "delays",
-        "How long the node takes tells nothing but the pool's law: it answers and goes on at once, "
-        "but for one in four (more where the mail hosts' own replies are slow), and mail leaves as "
+        "How long the node takes tells nothing but the pool's law: it answers, asks and goes on "
+        "at once, from the first look-up to its hanging up, but for one in four of each sort (more "
+        "where the mail hosts' own replies are slow), and mail leaves as "
         "the pool says, not at a few times that mean something.",
         "W",
         "node",
-        "the sniffer: times from a command to its reply and from a reply to the next command; and "
-        "from a mail's end to the conversation with which it leaves, in chains of one hop "
+        "the sniffer: times from a command to its reply and from a reply to the next command, from "
+        "354 to the mail's end (of a mail above 64 KB to its beginning), from 221 to its FIN, and "
+        "from each answer of the resolver to the next question or the conversation; and from a "
+        "mail's end to the conversation with which it leaves, in chains of one hop "
         "(Kolmogorov-Smirnov, and a scan for narrow windows; Holm over all nodes, by chance less "
         "than once in 10,000 runs)",
-        "the mail hosts' own plain replies are quick; at least ten delays are timed; and as many "
+        "the mail hosts' own plain replies are quick; at least ten of each sort and ten "
+        "delays are timed; and as many "
         "of two symbols or of one, with twice the node's replies on top, are found by the same "
         "tests: the row says which, and what is finer may pass",
-        ("reply-delay", "pool-symbols", "pool-seeded"),
+        ("reply-delay", "pool-symbols", "pool-seeded", "slow-talk", "lookup-pauses"),
         not_claimed_at=_PORT_25,
         hosted=Expected.NOT_CLAIMED,
         short="delays follow the pool's law",
@@ -515,14 +524,17 @@ _TABLE: tuple[Claim, ...] = (
         "spool-forgets",
         "Once its mail has gone, whoever takes the spool and the node's own keys finds nothing of "
         "it: no row, no free page and no log holds what can be opened, and there is no row that "
-        "those keys don't open; nothing was counted or altered in it but the transfers from other "
-        "remailers, each under the day on which it came.",
+        "those keys don't open, that is no mail, or that was written twice; nothing was counted or "
+        "altered in it but the transfers from other remailers, each under the day on which it "
+        "came.",
         "K",
         "node",
         "copies of the spool's files at rest, before the loads, between and after them: every byte "
         "is tried as the beginning of a row with the node's own secret, which stays in the "
-        "witness; the digest of the opened table of uses, and the tags' days; once more, without "
-        "the secret, when the node was stopped, where the web goes down afterwards",
+        "witness; the digest of the opened table of uses and of its rows as they lie there, the "
+        "tags' days, and names, nonces and digests of the rows of mail; once more, without the "
+        "secret, when the node was stopped, where the web goes down afterwards: the file is to the "
+        "byte what it was after the last mail",
         "it is at rest before and after, and all that opens is told; with the same secret the same "
         "code opens rows, by their names and as bare pieces, in the copies seized in the middle of "
         "the load",
@@ -534,6 +546,9 @@ _TABLE: tuple[Claim, ...] = (
             "row-stays",
             "at-stop-file",
             "uses-filled",
+            "uses-at-stop",
+            "odd-row",
+            "row-rewritten",
             "epoch-chosen",
             "foreign-rows",
         ),
@@ -553,9 +568,11 @@ _TABLE: tuple[Claim, ...] = (
         "stat and attributes of each name in the node's mounts, its database's header, its "
         "processes and their open files in /proc (position, flags, locks, what an eventfd counts, "
         "numbers of files' descriptors), signals that wait, sockets and ports, file locks, keys "
-        "and System V IPC, read between the loads and after the second, which is of another size",
+        "and System V IPC, which pieces of files are mapped, read between the loads and after the "
+        "second, which is of another size; what not even the first mails may move (open files, "
+        "locks, signals that wait, IPC) before the first load, too",
         "the mail hosts' logs are found to grow by the same reading, and the spool's size, its "
-        "header and the IPC are read",
+        "header, the IPC and the mapped files are read",
         (
             "folder-touched",
             "header-count",
@@ -571,6 +588,9 @@ _TABLE: tuple[Claim, ...] = (
             "tmpfs-file",
             "rows-kept",
             "descriptor-number",
+            "map-offsets",
+            "first-mails",
+            "talks-to-itself",
         ),
         hosted=Expected.FAILS,
         short="nothing grows with the mail",
@@ -770,10 +790,10 @@ _TABLE: tuple[Claim, ...] = (
     ),
     Claim(
         "link-cells",
-        "Every record after the handshake has one size and is given to TCP whole, cells go at the "
-        "same rate in both directions whether or not there is mail, nobody hangs up on a peer that "
-        "is there, and nobody calls one with whom there is a link (but to renew the keys, after "
-        "half a day or more).",
+        "Every record after the handshake has one size, is given to TCP whole and is pushed (PSH) "
+        "where it ends, cells go at the same rate in both directions whether or not there is mail, "
+        "nobody hangs up on a peer that is there, and nobody calls one with whom there is a link "
+        "(but to renew the keys, after half a day or more).",
         "W",
         "link",
         "the sniffer; TLS record headers, with their packets and times, and all connections to "
@@ -781,8 +801,9 @@ _TABLE: tuple[Claim, ...] = (
         "the number of records is what rate and time demand, this link's mails arrived, and the "
         "call is seen that the link began with, with the size of TCP's segments; the same code "
         "accuses the prober, which as a peer of the node breaks every rule but that on pauses "
-        "(another size, pieces, more than a handshake, a heap of cells, a needless call, hanging "
-        "up); and in a copy of the link that lacks some cells it tells the pause",
+        "(another size, pieces, cells that aren't pushed, more than a handshake, a heap of cells, "
+        "a needless call, hanging up); and in a copy of the link that lacks some cells it tells "
+        "the pause",
         (
             "cover-stops",
             "two-sizes",
@@ -790,6 +811,7 @@ _TABLE: tuple[Claim, ...] = (
             "padding-bits",
             "line-renewed",
             "cell-pieces",
+            "unpushed-cells",
             "empty-calls",
         ),
         not_claimed_at=_BY_SIZE,

@@ -125,7 +125,7 @@ def verify_web(web: Web, out: Path, seed: int, progress: Progress, *, last: bool
     found += headers.findings(run)
     if last:
         with progress.phase("the nodes, stopped"):
-            found += stopped.findings(run)
+            found += stopped.findings(run, spools.seen.get(Moment.AFTER, {}))
     else:
         if web.topology.link is Link.CELLS:
             (web.state / JUDGED).touch()

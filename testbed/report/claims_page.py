@@ -72,6 +72,18 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
         "for the reply to a mail.",
     ),
     (
+        "Times that nobody takes",
+        "Delays in the pool are those of mails that pass one node alone. How long mail waits that "
+        "comes from another remailer, or goes to one, isn't judged (on `cells` no wire shows when "
+        "it came), nor is the rhythm in which a node calls a peer that is down: half a second to "
+        "two seconds, drawn anew each time.",
+    ),
+    (
+        "What a node says inside TLS on port 25",
+        "Where a mail host goes on in TLS nobody can read what it is answered. The hosts of the "
+        "web offer none, and ask for none, so that it can be read.",
+    ),
+    (
         "What links of cells show all the same",
         "A node is accused when a tenth of its ticks are parted, or a twentieth lack a cell, have "
         "one twice or have them in another order (three at least, and three times the others' "
@@ -127,7 +139,8 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
         "What begins after a run",
         "A run speaks for its own mails, some dozens a node, and its own minutes. A node that "
         "begins to log with its thousandth mail, on a certain day, or when somebody says a certain "
-        "word to it, is caught by a run in which that happens.",
+        "word to it, is caught by a run in which that happens. What it does and leaves at its end "
+        "is looked at where the run itself brought the web up, and takes it down.",
     ),
     (
         "Choosing among chance numbers",

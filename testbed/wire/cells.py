@@ -39,6 +39,7 @@ class Rule(StrEnum):
 
     SIZE = "a record of another size"
     CUT = "cells in pieces"
+    PUSH = "cells that aren't pushed"
     HANDSHAKE = "more before the first cell than a handshake has"
     RATE = "cells above the rate"
     HUNG_UP = "hanging up"
@@ -72,6 +73,8 @@ class Flow:
     hung_up: tuple[int, float, float] = (0, 0.0, 0.0)
     """Frame in which this end hung up, if it was the first to do so; when; and how long it had
     heard nothing by then."""
+    unpushed: tuple[int, ...] = ()
+    """The packets without PSH that a cell ends with: a kernel that is given a whole one sets it."""
 
     @property
     def seconds(self) -> float:
@@ -137,8 +140,9 @@ def flow(stream: Stream, times: Mapping[int, float]) -> Flow:
     seen = [times[f] for way in (stream.sent, stream.received) for f in way.frames[-1:]]
     end = max(seen, default=0.0)
     return Flow(
-        tuple(cells), end, tuple(strange), shaken, cuts, stream.segment, _hung_up(stream, times)
-    )
+        tuple(cells), end, tuple(strange), shaken, cuts, stream.segment, _hung_up(stream, times),
+        tuple(_unpushed(stream, whole)),
+    )  # fmt: skip
 
 
 def _cuts(way: Bytes, at: int) -> tuple[int, ...]:
@@ -147,6 +151,17 @@ def _cuts(way: Bytes, at: int) -> tuple[int, ...]:
     end = at + RECORD_HEADER + RECORD
     inside = way.starts[bisect_right(way.starts, at) : bisect_left(way.starts, end)]
     return tuple(cut - begin for cut in inside)
+
+
+def _unpushed(stream: Stream, whole: Iterable[int]) -> Iterator[int]:
+    """Packets that end where one of these cells does, and have no PSH; of bytes that were sent
+    twice the first count, as TCP sends the beginning of what was lost by itself."""
+    way = stream.sent
+    ends = {*way.starts, len(way.data)} - {end for _, end in way.holes}
+    for at in whole:
+        end = at + RECORD_HEADER + RECORD
+        if end in ends and (frame := way.frame(end - 1)) not in stream.pushed:
+            yield frame
 
 
 def _hung_up(stream: Stream, times: Mapping[int, float]) -> tuple[int, float, float]:
@@ -180,6 +195,8 @@ def broken(
         for frame, size in one.strange:
             told = Evidence(f"frame {frame}", f"a record of {size} bytes, not {RECORD}")
             yield Rule.SIZE, told
+        for frame in one.unpushed if len(one.unpushed) > 1 else ():
+            yield Rule.PUSH, Evidence(f"frame {frame}", "a cell ends without PSH")
         for told in _odd_cuts(one, cut):
             yield Rule.CUT, told
         frame, size = one.shaken

@@ -16,13 +16,18 @@ from remailer.delivery import LINGER_SECONDS
 from remailer.pool import parse
 from testbed.topology import Node
 from testbed.verdict import Control, Finding, judge
-from testbed.wire import law
+from testbed.wire import law, lookups
 from testbed.wire.edges import Edges, Told
 from testbed.wire.packets import Stream
 from testbed.wire.smtp import Exchange
 
-SLOW = {"replies": 0.15, "replies to a mail": 0.5, "commands": 0.15}
+SLOW = {
+    "replies": 0.15, "replies to a mail": 0.5, "commands": 0.15, "mails after 354": 0.15,
+    "ends after 221": 0.15, "look-ups": 0.15,
+}  # fmt: skip
 """Seconds that are not at once; a mail is on disk before it is answered."""
+AT_ONCE = 1 << 16
+"""Bytes of a mail that are on the wire at once: of a bigger one only how it begins is timed."""
 PLAIN = frozenset(["EHLO", "MAIL", "DATA"])
 """What a mail host answers without looking anything up: how quick that is tells how the machine is.
 """
@@ -99,6 +104,8 @@ def _row(
     quick = allowed <= TOO_SLOW
     own = [p for s in edges.served(node) for p in answers(edges, s)]
     own += [p for s in edges.begun(node) for p in commands(edges, s)]
+    own += look_ups(edges, node)
+    counts = {what: sum(p.what == what for p in own) for what in SLOW}
     bad = [*_not_at_once(own, allowed)] if quick else []
     at = passages[0].frame if passages else 0
     told = ", ".join(f"{t:.2f}" for t in sorted(delays)[:30])
@@ -118,7 +125,11 @@ def _row(
             "the mail hosts' plain replies are quick enough to tell what is slow",
             quick, f"{allowed:.0%} of the node's may be slow",
         ),
-        Control("its replies and commands are timed", len(own) >= LEAST, f"{len(own)}"),
+        Control(
+            "its replies, commands and look-ups are timed, each sort of them",
+            all(n >= LEAST for n in counts.values()),
+            ", ".join(f"{n} {what}" for what, n in counts.items()),
+        ),
         Control(
             "delays in the pool are timed, of all letters that it alone passes on",
             len(delays) >= LEAST, f"{len(delays)}",
@@ -127,7 +138,7 @@ def _row(
     ]  # fmt: skip
     return judge(
         "delays", node.name,
-        looked_at=f"{len(own)} replies and commands; {len(delays)} delays in the pool"
+        looked_at=f"{len(own)} replies, commands and look-ups; {len(delays)} delays in the pool"
         + (f", {sum(delays) / len(delays):.2f} s on average" if delays else "")
         + (f"; {finest} would show" if finest else ""),
         controls=controls, evidence=edges.evidence(bad), kind="delay",
@@ -180,16 +191,43 @@ def _timed(edges: Edges, stream: Stream) -> Iterator[tuple[Exchange, Pause]]:
 
 
 def commands(edges: Edges, stream: Stream) -> Iterator[Pause]:
-    """How long a client took for each command after the reply before it; before QUIT it lingers."""
+    """How long a client took for what came after each reply; before QUIT it lingers."""
     exchanges = edges.talk(stream).exchanges
     for before, e in pairwise(exchanges):
         # The next mail on a connection comes when it is due.
-        if before.reply and e.verb != "." and (before.verb, e.verb) != (".", "MAIL"):
-            told = stream.received.frame(before.reply_at + len(before.reply) - 1)
-            frame = stream.sent.frame(e.at + 1 - len(e.command))
-            seconds = edges.times[frame] - edges.times[told]
+        if before.reply and (before.verb, e.verb) != (".", "MAIL"):
+            frame = stream.sent.frame(_goes_on(before, e))
+            seconds = edges.times[frame] - edges.times[_replied(stream, before)]
             lingers = LINGER_SECONDS if e.verb == "QUIT" else 0.0
-            yield Pause(frame, "commands", abs(seconds - lingers))
+            what = "mails after 354" if e.verb == "." else "commands"
+            yield Pause(frame, what, abs(seconds - lingers))
+    last, ends = exchanges[-1], stream.ends[0]
+    if last.verb == "QUIT" and last.reply and ends:
+        seconds = edges.times[ends] - edges.times[_replied(stream, last)]
+        yield Pause(ends, "ends after 221", seconds)
+
+
+def _replied(stream: Stream, e: Exchange) -> int:
+    # The packet with the reply's end.
+    return stream.received.frame(e.reply_at + len(e.reply) - 1)
+
+
+def _goes_on(before: Exchange, e: Exchange) -> int:
+    # A mail is timed to its end: it could dribble.
+    if e.verb == ".":
+        return e.at if e.at - before.at <= AT_ONCE else before.at + 1
+    return e.at + 1 - len(e.command)
+
+
+def look_ups(edges: Edges, node: Node) -> Iterator[Pause]:
+    """How long a node took from each answer to its next question, or to the conversation."""
+    needs, _ = lookups.matched(edges, node, lookups.questions(edges, edges.packets(node)))
+    for need in needs:
+        if len(need.asked) == len(lookups.ORDER):
+            goes_on = [*((q.frame, q.time) for q in need.asked[1:]), (need.frame, need.begins)]
+            for q, (frame, time) in zip(need.asked, goes_on, strict=True):
+                if q.answered is not None:
+                    yield Pause(frame, "look-ups", time - q.answered)
 
 
 def passed(edges: Edges, node: Node) -> list[Passage]:

@@ -10,19 +10,26 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from testbed.topology import Link, Node
 from testbed.verdict import Control, Finding, judge
 from testbed.wire.asked import OF_IP, OF_TCP, OF_TLS
-from testbed.wire.edges import Edges, Told, usual
-from testbed.wire.packets import ACK, CLIENT_HELLO, RST, SERVER_HELLO, SYN, Packet
+from testbed.wire.edges import MAIL_PORT, Edges, Told, usual
+from testbed.wire.packets import ACK, CLIENT_HELLO, FIN, PSH, RST, SERVER_HELLO, SYN, Packet
 
 PORTS = range(32768, 61000)
 """Linux's ip_local_port_range."""
 
+GOES_ON_SECONDS = 0.005
+"""So soon after a packet comes the next one of the same words on port 25."""
+
 ODD = frozenset(
-    ["ip.ttl", "ip.dsfield", "tcp.options.mss_val", "tcp.window_size_value", "source port"]
-)
+    [
+        "ip.ttl", "ip.dsfield", "tcp.options.mss_val", "tcp.window_size_value", "source port",
+        "tcp.flags.push",
+    ]
+)  # fmt: skip
 """In what the prober's odd connections differ, one each (probe_agent.be_odd)."""
 
 
@@ -64,11 +71,14 @@ def _row(edges: Edges, node: Node) -> Finding:
     # A kernel answers a connection that it resets with the other's fields.
     odd_ones = {p.stream for p in to_it if p.flags & SYN} - {-1}
     own = [p for p in edges.packets(node) if not (p.flags & RST and p.stream in odd_ones)]
-    bad = list(told_apart(own))
-    twins = list(told_apart([p for p in to_it if p.flags & SYN or p.hello]))
+    bad = [*told_apart(own), *not_pushed(edges, own)]
+    twins = [
+        *told_apart([p for p in to_it if p.flags & SYN or p.hello]),
+        *not_pushed(edges, to_it),
+    ]
     syns = [p for p in own if p.flags & (SYN | ACK) == SYN]
     taken = [p for p in own if p.flags & (SYN | ACK) == SYN | ACK]
-    found = {odd.name for odd in twins if odd.what in {"SYN", "connections"}} & ODD
+    found = {odd.name for odd in twins if odd.what in {"SYN", "connections", "port 25"}} & ODD
     controls = [
         edges.whole,
         Control("connections that it began are seen", bool(syns), f"{len(syns)}"),
@@ -113,6 +123,26 @@ def told_apart(packets: Sequence[Packet]) -> Iterator[Odd]:
         if p.flags & (SYN | ACK) == SYN and (p.source_port not in PORTS or p.source_port % 2):
             instead = f"an even one from {PORTS.start} to {PORTS.stop - 1}"
             yield Odd(p.frame, "connections", "source port", str(p.source_port), instead)
+        if p.payload and p.flags & ~(ACK | PSH | FIN):
+            instead = "none but ACK, PSH and FIN"
+            yield Odd(p.frame, "tcp packets with data", "tcp.flags", f"{p.flags:#06x}", instead)
+
+
+def not_pushed(edges: Edges, own: Sequence[Packet]) -> list[Odd]:
+    """What one sender says on port 25 without PSH at its end, if more than once.
+
+    A kernel sets it where what it was given ends, and cuts that only between segments.
+    """
+    sizes = {p.frame: len(p.payload) for p in own}
+    odd = []
+    for s in edges.wire.streams if sizes else ():
+        frames = sorted({*s.sent.frames, *s.received.frames}) if s.server_port == MAIL_PORT else []
+        for frame, later in pairwise((*frames, 0)):
+            soon = later in sizes and edges.times[later] - edges.times[frame] <= GOES_ON_SECONDS
+            ends = s.segment and sizes.get(frame, 0) % s.segment and not soon
+            if ends and frame not in s.pushed:
+                odd.append(Odd(frame, "port 25", "tcp.flags.push", "0", "1"))
+    return odd if len(odd) > 1 else []
 
 
 def _shown(p: Packet) -> Iterator[Shown]:

@@ -50,8 +50,13 @@ class Question:
     name: str
     kind: int
     said: bytes
-    unanswered: bool
-    """For as long as a node waits before it asks again."""
+    answered: float | None
+    """When; None if not while a node waits before it asks again."""
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether a node asks it again."""
+        return self.answered is None
 
     @property
     def number(self) -> int:
@@ -134,8 +139,8 @@ def questions(edges: Edges, packets: Sequence[Packet]) -> list[Question]:
     for p in packets:
         if p.protocol == "udp" and p.query is not None:
             times = answers.get((p.source, p.source_port), ())
-            heard = any(0 <= time - p.time < TRY_SECONDS for time in times)
-            found.append(Question(p.frame, p.time, *p.query, p.payload, not heard))
+            heard = next((time for time in times if 0 <= time - p.time < TRY_SECONDS), None)
+            found.append(Question(p.frame, p.time, *p.query, p.payload, heard))
     return found
 
 

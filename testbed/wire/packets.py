@@ -23,7 +23,7 @@ GROUPS = {
 }  # fmt: skip
 """TLS supported groups (IANA) with a name here: all are ephemeral (EC)DH or hybrids."""
 
-FIN, SYN, RST, ACK = 1, 2, 4, 16
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 CLIENT_HELLO, SERVER_HELLO = 1, 2
 TIMESTAMPS, TIMESTAMPS_BYTES = "8", 12
 """The kind of TCP option that each packet has then, and what it takes (RFC 7323, 3.2)."""
@@ -107,6 +107,8 @@ class Stream:
     """The first packet in which the client hangs up (FIN or RST), and the server; 0 for none."""
     segment: int = 0
     """Bytes that TCP has agreed to put in a packet on the wire, options aside; 0 if unknown."""
+    pushed: frozenset[int] = frozenset()
+    """The packets of both ends with PSH."""
 
 
 @dataclass(frozen=True)
@@ -273,6 +275,7 @@ def _stream(number: int, packets: Sequence[Packet]) -> Stream:
         number, client, client_port, server, server_port, packets[0].frame, len(packets),
         _direction(ways[0]), _direction(ways[1]), tuple(p.hello for p in packets if p.hello),
         (_hangs_up(ways[0]), _hangs_up(ways[1])), _segment(packets),
+        frozenset(p.frame for p in packets if p.flags & PSH),
     )  # fmt: skip
 
 

@@ -43,7 +43,8 @@ _ME = "prober.remailer.test"
 
 
 def be_odd(host: str, port: int, own_port: int) -> None:
-    """Connections that each differ from a usual one in one field of IP or TCP; nothing is said.
+    """Connections that each differ from a usual one in one field of IP or TCP; only in the last
+    something is said, and not pushed.
 
     The control of wire-fields: whether they came about is seen on the wire, not here.
     """
@@ -61,6 +62,20 @@ def be_odd(host: str, port: int, own_port: int) -> None:
                 odd.bind(("", own_port))
             odd.connect((host, port))
             odd.recv(100)
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((host, port), timeout=KNOCK_SECONDS) as odd,
+    ):
+        odd.recv(100)
+        for said in (f"EHLO {_ME}\r\n", "QUIT\r\n"):
+            unpushed(odd, said.encode())
+            odd.recv(1000)
+
+
+def unpushed(line: socket.socket, data: bytes) -> None:
+    """Send it at once, but let its last packet have no PSH."""
+    line.sendall(data, socket.MSG_MORE)
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def client_context(files: Path, face: dict[str, Any]) -> ssl.SSLContext:
@@ -300,14 +315,16 @@ def converse(line: socket.socket, seen: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def in_pieces(line: socket.socket) -> Iterator[socket.socket]:
-    """A socket in front of that one: what is written to it goes on in halves."""
+    """A socket in front of that one: what is written to it goes on in halves, the second without
+    PSH."""
 
     def out() -> None:
         with contextlib.suppress(OSError):
             while data := far.recv(16_384):
-                for piece in (data[: len(data) // 2], data[len(data) // 2 :]):
-                    line.sendall(piece)
-                    time.sleep(BETWEEN)
+                line.sendall(data[: len(data) // 2])
+                time.sleep(BETWEEN)
+                unpushed(line, data[len(data) // 2 :])
+                time.sleep(BETWEEN)
 
     def back() -> None:
         with contextlib.suppress(OSError):

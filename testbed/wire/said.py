@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ from testbed.verdict import Control, Finding, judge
 from testbed.wire import grammar
 from testbed.wire.edges import MAIL_PORT, Edges, Told
 from testbed.wire.frames import shown
-from testbed.wire.packets import Bytes, Stream
+from testbed.wire.packets import RST, Bytes, Stream
 from testbed.wire.smtp import Exchange
 
 WHOLE = 8192
@@ -21,6 +22,8 @@ SILENT = 10.0
 """Seconds without the word that is due: no machine is that busy."""
 GOODBYE = 5.0
 """Seconds that a node waits for the reply to QUIT."""
+HANGS_UP = 2.0
+"""Seconds in which a node hangs up when all is said: a moment on a busy machine."""
 
 
 def findings(edges: Edges) -> list[Finding]:
@@ -36,7 +39,7 @@ def _row(edges: Edges, node: Node) -> Finding:
     whom = {letter.recipient for letter in edges.letters}
     bad = [e for s in served for e in replies(edges, s, node.domain)]
     bad += [e for s in begun for e in _commands(edges, s, node.domain, whom)]
-    bad += [e for s in begun for e in _left(edges, s)]
+    bad += [e for s in begun for e in (*_left(edges, s), *_stays(edges, s))]
     bad += [e for s in edges.wire.streams for e in _cut_off(edges, s, node)]
     taken = [e for s in served for e in edges.talk(s).exchanges if e.verb == "." and e.reply]
     given = [e for s in begun for e in edges.talk(s).exchanges if e.verb == "." and e.reply]
@@ -77,6 +80,7 @@ def _commands(edges: Edges, stream: Stream, me: str, whom: set[str]) -> Iterator
     asked: list[Exchange] = [e for e in heard.exchanges if e.verb not in {"", "."}]
     yield from _cut(stream.sent, [(e.at + 1 - len(e.command), e.command) for e in asked])
     yield from _in_pieces(stream.sent, heard.exchanges)
+    yield from _dotted(stream.sent, heard.exchanges)
     yield from (_loose(way, at) for way, at in heard.rest if way is stream.sent)
 
 
@@ -100,6 +104,25 @@ def _left(edges: Edges, stream: Stream) -> Iterator[Told]:
             yield ours, f"hung up {what}, where every node says QUIT"
         elif waited > SILENT:
             yield begins, f"said nothing for {waited:.0f} s {what}, where every node says QUIT"
+
+
+def _stays(edges: Edges, stream: Stream) -> Iterator[Told]:
+    """A conversation that the node doesn't leave when all is said."""
+    last = edges.talk(stream).exchanges[-1]
+    ours, theirs = stream.ends
+    if last.verb == "QUIT" and last.reply:
+        begins, when = stream.received.frames[-1], shown(last.reply)
+    elif theirs and not 0 < ours < theirs:
+        begins, when = theirs, "the host hung up"
+    else:
+        return
+    ends = ours or edges.wire.packets[-1].frame
+    waited = edges.times[ends] - edges.times[begins]
+    # After a reset there is nothing left to hang up on.
+    if waited > HANGS_UP and not any(
+        p.stream == stream.number and p.flags & RST for p in edges.wire.packets
+    ):
+        yield begins, f"stayed for {waited:.1f} s after {when}, where every node hangs up"
 
 
 def _cut_off(edges: Edges, stream: Stream, node: Node) -> Iterator[Told]:
@@ -136,6 +159,21 @@ def _in_pieces(way: Bytes, exchanges: Sequence[Exchange]) -> Iterator[Told]:
         begins, size = before.at + 1, one.at - before.at
         if one.verb == "." and size <= WHOLE and way.frame(begins) != way.frame(one.at):
             yield way.frame(begins), f"a mail of {size:,} bytes in pieces, where every node has one"
+
+
+def _dotted(way: Bytes, exchanges: Sequence[Exchange]) -> Iterator[Told]:
+    """A mail in other bytes than it takes: any line's first dot is stripped (RFC 5321, 4.5.2)."""
+    for before, one in pairwise(exchanges):
+        if one.verb == ".":
+            said = way.data[before.at + 1 : one.at + 1 - len(one.command)]
+            form = re.sub(rb"(?m)^\.", b"..", re.sub(rb"\r\n?|\n", b"\r\n", one.mail))
+            pairs = enumerate(zip(said, form, strict=False))
+            if said != form:
+                same = next((i for i, (a, b) in pairs if a != b), min(len(said), len(form)))
+                line = max(said.rfind(b"\n", 0, same), form.rfind(b"\n", 0, same)) + 1
+                told, usual = (shown(part[line : line + 80]) for part in (said, form))
+                what = f"a mail with {told}, where every node has {usual}"
+                yield way.frame(before.at + 1 + same), what
 
 
 def _loose(way: Bytes, at: int) -> Told:

@@ -29,7 +29,7 @@ _OWN = """
 _OPEN = """
     read readv pread64 preadv preadv2 write writev pwrite64 pwritev pwritev2 lseek close close_range
     dup dup2 dup3 pipe pipe2 eventfd eventfd2 signalfd4 timerfd_create timerfd_settime
-    timerfd_gettime sendfile fsync fdatasync ftruncate fadvise64 flock poll ppoll select pselect6
+    timerfd_gettime sendfile fsync fdatasync ftruncate flock poll ppoll select pselect6
     epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 getdents getdents64
     fstat newfstatat stat lstat statx statfs fstatfs access faccessat faccessat2 readlink readlinkat
     getcwd chdir fchdir socketpair accept accept4 getsockname getpeername getsockopt recvfrom
@@ -72,6 +72,9 @@ at the first GiB of a file, and that it gives them back. prlimit64: of itself RL
 RLIMIT_AS. exec: its own workers.
 """
 
+LAST = "fcntl\t6 2 0 0"
+"""A spool is closed."""
+
 ONCE: Mapping[str, str] = {"openat": rf"[0-9a-f]+ {_JOURNAL}", "unlink": _JOURNAL}
 """What making a spool needs, at the first start."""
 
@@ -96,7 +99,20 @@ TRIED = ("memfd_create", "mkdir", "setxattr", "umask")
 """Of what is told one by one, and of what the kernel counts."""
 
 
-def row(node: str, answer: Answer, programs: Answer | Sequence[str], uid: int) -> Finding:
+def ended(node: str, answer: Answer, programs: Answer | Sequence[str], uid: int) -> Finding:
+    """The row of a node that has been stopped."""
+    closed = LAST in answer.get("texts", {})
+    last = Control("that it gives up SQLite's locks at its end is seen", closed, "fcntl")
+    return row(node, answer, programs, uid, more=[last])
+
+
+def row(
+    node: str,
+    answer: Answer,
+    programs: Answer | Sequence[str],
+    uid: int,
+    more: Sequence[Control] = (),
+) -> Finding:
     """One node's row. `programs`: the command lines that Docker starts in it; its `uid`."""
     if isinstance(programs, dict):
         return unseen(CLAIM, node, programs["why"])
@@ -120,6 +136,7 @@ def row(node: str, answer: Answer, programs: Answer | Sequence[str], uid: int) -
                 Control(f"a {call} of ours in its mounts is seen", call in answer["tried"], call)
                 for call in TRIED
             ),
+            *more,
         ],
         evidence=some([evidence for _, evidence in found]),
         kind=found[0][0] if found else "",

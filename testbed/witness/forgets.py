@@ -77,6 +77,7 @@ def row(node: str, seized: Answer, readings: Mapping[Moment, Answer], transfers:
             [
                 *_pieces(first, readings),
                 *_shut(rested),
+                *_rewritten(rested),
                 *_uses(rested),
                 *_days(rested),
                 *_tags(first, last, transfers),
@@ -106,11 +107,21 @@ def _shut(rested: Sequence[tuple[Moment, Answer]]) -> Iterator[Evidence]:
     """Rows that are no mail of the node's, whenever they were written; mail may wait."""
     known: set[str] = set()
     for moment, answer in rested:
-        for name in answer["shut"]:
+        shut = dict.fromkeys(answer["shut"], "a row that the node's secret does not open")
+        for name, what in (shut | dict.fromkeys(answer["odd"], "a row that is no mail")).items():
             if name not in known:
                 known.add(name)
+                yield Evidence(f"{SPOOL}/{DATABASE}, row {name}, {moment}", what)
+
+
+def _rewritten(rested: Sequence[tuple[Moment, Answer]]) -> Iterator[Evidence]:
+    """A node writes a row once, under a name and with a nonce that no other row has."""
+    known: dict[str, str] = {}
+    for moment, answer in rested:
+        for name, (nonce, digest) in answer["sealed"].items():
+            if {known.setdefault(one, digest) for one in (name, nonce)} != {digest}:
                 where = f"{SPOOL}/{DATABASE}, row {name}, {moment}"
-                yield Evidence(where, "a row that the node's secret does not open")
+                yield Evidence(where, "a row that was written anew")
 
 
 def _uses(rested: Sequence[tuple[Moment, Answer]]) -> Iterator[Evidence]:
@@ -140,6 +151,10 @@ def _uses(rested: Sequence[tuple[Moment, Answer]]) -> Iterator[Evidence]:
         elif was["days"] == now["days"] and was["digest"] != now["digest"]:
             yield Evidence(
                 "table used", f"what it tells was altered, and no letter had a Max-Count, {moment}"
+            )
+        elif was["days"] == now["days"] and one["kept"]["used"] != other["kept"]["used"]:
+            yield Evidence(
+                "table used", f"what it tells was sealed anew, and nothing was counted, {moment}"
             )
 
 

@@ -1,13 +1,14 @@
 """Claim `no-growth`: nothing that can be read about a node differs after more mail. No I/O here.
 
 The readings between the loads and after the second one are compared, both of nodes at rest. What
-may differ is DECLARED; everything else that does is evidence.
+may differ is DECLARED; everything else that does is evidence. What not even the first mails change
+is compared with the reading before them, too: a log that is full by then grows no more.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,9 @@ from testbed.contract import DATABASE, SPOOL
 from testbed.topology import Link, Topology
 from testbed.traffic import Letter
 from testbed.verdict import Control, Evidence, Finding, judge, some
+from testbed.witness.agent.kernelfacts import TO_ITSELF
 from testbed.witness.files import MAIL_LOG
+from testbed.witness.forgets import MOMENTS
 from testbed.witness.inside import excerpt, unseen
 from testbed.witness.moments import Moment
 
@@ -26,6 +29,11 @@ TAGS_A_PAGE = 60
 """At least so many tags of transfers are in a page, once there are more than fit in one."""
 
 _FILE, _LOG = re.escape(f"{SPOOL}/{DATABASE}"), re.escape(f"{SPOOL}/{DATABASE}-wal")
+
+_UNMOVED = re.compile(
+    r"(?:open (?:/|anon_inode:)|file locks: |System V |(?:SigQ|SigPnd|ShdPnd|SigBlk) of ).*"
+)
+"""Quantities of a node and its lasting processes that are the same from its start on."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +83,27 @@ def findings(
     rows = []
     for node in topology.remailers:
         transfers = sum(node.name in letter.path[1:] for letter in letters)
-        readings = [seen.get(m, {}).get(node.name, {}) for m in (Moment.BETWEEN, Moment.AFTER)]
+        readings = [seen.get(m, {}).get(node.name, {}) for m in MOMENTS]
         declared = DECLARED + (OF_CELLS if topology.link is Link.CELLS else ())
-        rows.append(row(node.name, readings[0], readings[1], transfers, logs, declared))
+        rows.append(row(node.name, readings, transfers, logs, declared))
     return rows
 
 
 def row(
     node: str,
-    earlier: Answer,
-    later: Answer,
+    readings: Sequence[Answer],
     transfers: int,
     logs: Sequence[Control],
     declared: Sequence[Declared] = DECLARED,
 ) -> Finding:
-    """The row of one node; `transfers`: from other remailers, at most, between the readings."""
-    for answer in (earlier, later):
+    """The row of one node, from its readings at MOMENTS.
+
+    `transfers`: from other remailers, at most, between the last two.
+    """
+    for answer in readings:
         if "why" in answer or "files" not in answer:
             return unseen("no-growth", node, answer.get("why", "it was not read"))
+    first, earlier, later = readings
     one, other = quantities(earlier), quantities(later)
     if earlier["mails"] != later["mails"]:
         # A mail more, or less, takes pages: what they would say is said by the control.
@@ -102,22 +113,32 @@ def row(
     return judge(
         "no-growth",
         node,
-        looked_at=f"{len(other):,} quantities, {Moment.BETWEEN} and {Moment.AFTER}",
-        controls=[*_readings(earlier, later), *logs],
-        evidence=some([*differences(one, other, transfers, declared), *set_times(later)]),
+        looked_at=f"{len(other):,} quantities, {Moment.BETWEEN} and {Moment.AFTER}; "
+        f"{len(unmoved(first)):,} {Moment.BEFORE}",
+        controls=[*_readings(first, earlier, later), *logs],
+        evidence=some(
+            [
+                *differences(one, other, transfers, declared),
+                *differences(unmoved(first), unmoved(earlier), 0),
+                *set_times(later),
+                *_to_itself(earlier, later),
+            ]
+        ),
         kind="growth",
     )
 
 
-def _readings(earlier: Answer, later: Answer) -> Iterator[Control]:
-    for answer, moment in ((earlier, Moment.BETWEEN), (later, Moment.AFTER)):
+def _readings(first: Answer, earlier: Answer, later: Answer) -> Iterator[Control]:
+    for answer, moment in zip((first, earlier, later), MOMENTS, strict=True):
         yield Control(f"it is at rest {moment}", not answer["rest"], answer["rest"])
     mails = earlier["mails"], later["mails"]
     same = mails[0] is not None and mails[0] == mails[1]
     yield Control("as many mails lie in it at both", same, f"{mails[0]} and {mails[1]}")
     there = {path for path in (f"{SPOOL}/{DATABASE}",) if later["files"].get(path, {}).get("size")}
     yield Control("the spool's size and header are read", bool(there and later["header"]))
-    ipc = "ipc" in earlier["kernel"] and "ipc" in later["kernel"]
+    mapped = all(any(p["mapped"] for p in one["processes"]) for one in (earlier, later))
+    yield Control("the files that its processes have mapped are read", mapped)
+    ipc = all("ipc" in answer["kernel"] for answer in (first, earlier, later))
     why = later["kernel"].get("no ipc", "")
     more = "" if ipc else f"{why}: the witness needs the capability SYS_ADMIN"
     yield Control("its System V IPC is read", ipc, more)
@@ -143,7 +164,7 @@ def differences(
     for name in sorted({*one, *other}):
         was, now = one.get(name, "not there"), other.get(name, "not there")
         if was != now and not _declared(name, was, now, transfers, declared):
-            yield Evidence(excerpt(name), f"was {_short(was)}, is {_short(now)}")
+            yield Evidence(excerpt(name), f"was {_short(was, now)}, is {_short(now, was)}")
 
 
 def set_times(answer: Answer) -> Iterator[Evidence]:
@@ -155,8 +176,19 @@ def set_times(answer: Answer) -> Iterator[Evidence]:
             yield Evidence(f"{SPOOL}/{name}", what)
 
 
-def _short(value: str) -> str:
+def _to_itself(earlier: Answer, later: Answer) -> Iterator[Evidence]:
+    """Connections with itself: a health check's was waited for, and a resting node has no other."""
+    kinds = earlier["kernel"]["sockets"].keys() & later["kernel"]["sockets"].keys()
+    for kind in sorted(kind for kind in kinds if kind.startswith(TO_ITSELF)):
+        yield Evidence(f"sockets: {kind}", "bytes that nobody reads may lie in it")
+
+
+def _short(value: str, other: str) -> str:
+    """Of a long list only what the other one has not."""
     shown = excerpt(value)
+    if len(shown) >= 60:
+        own = Counter(value.split(", ")) - Counter(other.split(", "))
+        shown = excerpt(", ".join(own.elements())) or shown
     return shown if len(shown) < 60 else f"{shown[:57]}..."
 
 
@@ -198,6 +230,18 @@ def quantities(answer: Answer) -> dict[str, str]:
     return found | _of_processes(answer["processes"])
 
 
+def unmoved(answer: Answer) -> dict[str, str]:
+    """What not even the first mails may change."""
+    told = quantities(answer | {"processes": [p for p in answer["processes"] if _lasts(p)]})
+    return {name: value for name, value in told.items() if _UNMOVED.fullmatch(name)}
+
+
+def _lasts(process: Mapping[str, Any]) -> bool:
+    """Whether it is no worker, which is replaced: of what is spawned only a pacer has TCP."""
+    tcp = any(name.startswith("socket tcp") for name in process["descriptors"])
+    return tcp or "multiprocessing.spawn" not in process["kind"]
+
+
 def _of_processes(processes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Workers are replaced: compared is how many there are of a kind, and what all of them have."""
     kinds: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -212,6 +256,10 @@ def _of_processes(processes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         for target in {target for process in group for target in process["descriptors"]}:
             counts = (process["descriptors"].get(target, 0) for process in group)
             found[f"open {target} {name}"] = _all(counts)
+        lasting = [process for process in group if _lasts(process)]
+        for path in {path for process in lasting for path in process["mapped"]}:
+            pieces = (piece for process in lasting for piece in process["mapped"].get(path, ()))
+            found[f"mapped {path} {name}"] = _all(pieces)
         for facts in ("scheduling", "status"):
             for field in {field for process in group for field in process[facts]}:
                 found[f"{field} {name}"] = _all(str(p[facts].get(field)) for p in group)

@@ -75,7 +75,7 @@ def ended(run: Run) -> list[Finding]:
         answer = told[node.name]
         rows += [
             writes.row(node.name, answer),
-            calls.row(node.name, answer, _programs(run, node.name), node.uid),
+            calls.ended(node.name, answer, _programs(run, node.name), node.uid),
             sockets.row(node, topology, answer),
         ]
     return rows

@@ -116,9 +116,8 @@ class _Allowed:
 
     def __init__(self, node: Node, topology: Topology) -> None:
         own = {"0.0.0.0", "::", "127.0.0.1", "::1", node.host}
-        ports = {25, topology.link.port}
-        self.ports = ports
-        self.pairs = {(host, port) for host in own for port in ports}
+        self.ports = {25, topology.link.port}
+        self.pairs = {(host, 25) for host in own}  # for its health
         self.pairs |= {(other.host, topology.link.port) for other in topology.remailers}
         self.pairs |= {(host.host, 25) for host in topology.mailhosts}
         self.pairs |= {(topology.prober, port) for port in PROBE_PORTS}
@@ -132,7 +131,7 @@ class _Allowed:
         return address == Address(AF_NETLINK)
 
     def opened(self, address: Address) -> bool:
-        """Peers, mail hosts, resolver, its own ports, the prober."""
+        """Peers, mail hosts, resolver, its own port 25, the prober."""
         if address.family in {AF_INET, AF_INET6}:
             return (address.host, address.port) in self.pairs | {self.dns}
         return address in {Address(AF_UNSPEC), Address(AF_UNIX, RESOLVERS_OWN)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,18 @@ from wire_rows import BRIDGE, hello, mac
 from remailer.delivery import LINGER_SECONDS
 from testbed.topology import Node, Topology
 from testbed.traffic import Letter
-from testbed.wire.packets import ACK, CLIENT_HELLO, FIN, SERVER_HELLO, SYN, Packet, Wire, wire
+from testbed.wire.packets import (
+    ACK,
+    CLIENT_HELLO,
+    FIN,
+    PSH,
+    RST,
+    SERVER_HELLO,
+    SYN,
+    Packet,
+    Wire,
+    wire,
+)
 
 OF_IP = ("64", "0x00", "0x02", "", "0")
 OF_SYN = ("0x1234", "0x0002", "64240", "2,4,8,1,3", "1460", "10")
@@ -44,6 +56,16 @@ class Edge:
     """Alpha chooses the ports that it speaks from."""
     tls: tuple[str, ...] = ("0x0301",)
     """Of alpha's last ClientHello."""
+    mail: bytes = b"To: b\r\n\r\ntext\r\n"
+    """Alpha's mails as they are sent."""
+    mail_after: float = 0.0
+    """Seconds that alpha takes after 354."""
+    ends_after: float = MS
+    """Seconds that alpha takes after 221; below 0 it stays."""
+    resets: bool = False
+    """Mail hosts reset alpha's connections after 221."""
+    asks_after: float = 0.0
+    """Seconds that alpha takes after each answer to a question."""
     pieces: bool = False
     """Alpha's mails go out in two packets."""
     early: float = 0.0
@@ -162,14 +184,15 @@ class Edge:
         name = self.name.format(domain=letter.domain) if last else letter.domain
         host = "mail.recipient.test"
         kinds = self.kinds if last else (15, 1, 28)
+        step = MS + (self.asks_after if special else 0.0)
         for i, kind in enumerate(kinds):
             number = self.number if last and kind == 15 else NUMBER
             heard = not (self.lost and kind in kinds[i + 1 :])
-            self._asks(node, at + i * MS, name if kind == 15 else host, kind, number, heard=heard)
+            self._asks(node, at + i * step, name if kind == 15 else host, kind, number, heard=heard)
         if last and self.early:
             self._asks(node, at - self.early, letter.domain, 15)
-        mail = b"To: b\r\n\r\ntext\r\n"
-        size = len(mail) + (self.size if special else 0)
+        mail = self.mail if special else Edge.mail
+        size = len(re.sub(rb"(?m)^\.", b"", mail)) + (self.size if special else 0)
         queued = self.queue.format(number=letter.number).encode()
         said = [
             (b"", b"220 mail.recipient.test ESMTP Postfix (Debian)\r\n"),
@@ -182,8 +205,10 @@ class Edge:
         ]  # fmt: skip
         self._talk(
             node.host, self.topology.recipient.host,
-            at + (1.5 if special and self.together else 3 * MS), said,
-            of_ip=self.of_ip if last else OF_IP,
+            at + (1.5 if special and self.together else 3 * step), said,
+            mail_after=self.mail_after if special else 0.0,
+            hangs_up=(self.ends_after if special else MS) if said[-1][0] == b"QUIT\r\n" else 0.0,
+            resets=special and self.resets, of_ip=self.of_ip if last else OF_IP,
             port=self._bound(letter.number) if special and self.bound else 0,
         )  # fmt: skip
 
@@ -237,8 +262,11 @@ class Edge:
         of_syn: tuple[str, ...] = OF_SYN,
         port: int = 0,
         after: float = 0.0,
+        mail_after: float = 0.0,
         hangs_up: float = 0.0,
+        resets: bool = False,
         by_server: bool = False,
+        pushed: int = PSH,
     ) -> None:
         key = f"{client} {server}"
         self.ports[key] = self.ports.get(key, 40000) + 2
@@ -258,14 +286,19 @@ class Edge:
         for command, reply in said:
             lingers = command == b"QUIT\r\n" and client != self.topology.sender.host
             at += LINGER_SECONDS if lingers else MS
+            at += mail_after if command.endswith(b"\r\n.\r\n") else 0.0
             cut = 7 if self.pieces and client == self.alpha.host and b"\r\n.\r" in command else 0
             for part in filter(None, (command[:cut], command[cut:])):
-                self.put(at, client, server, "tcp", flags=ACK, payload=part, sequence=sent, **out)
+                said_by = {"flags": ACK | pushed, "payload": part, "sequence": sent}
+                self.put(at, client, server, "tcp", **said_by, **out)
                 sent += len(part)
             at += MS + after
-            self.put(at, server, client, "tcp", flags=ACK, payload=reply, sequence=received, **back)
+            said_by = {"flags": ACK | PSH, "payload": reply, "sequence": received}
+            self.put(at, server, client, "tcp", **said_by, **back)
             received += len(reply)
-        if hangs_up:
+        if resets:
+            self.put(at + MS, server, client, "tcp", flags=RST, sequence=received, **back)
+        if hangs_up > 0:
             ends = (server, client) if by_server else (client, server)
             which = back if by_server else out
             self.put(at + hangs_up, *ends, "tcp", flags=FIN | ACK, sequence=sent, **which)
@@ -298,6 +331,12 @@ class Edge:
             if node == self.alpha:
                 said = [(b"", self.greeting.format(me=node.domain, number=0).encode())]
             self._talk(prober, node.host, at, said, of_ip=of_ip, of_syn=of_syn, port=port)
+            at += 0.1
+        if self.odd:
+            self._talk(
+                prober, node.host, at,
+                [*said, (b"NOOP\r\n", b"250 OK\r\n"), (b"NOOP\r\n", b"250 OK\r\n")], pushed=0,
+            )  # fmt: skip
             at += 0.1
         for chosen in (("0x0301",), ("0x0301",), ("0x0303",) if self.odd else ("0x0301",)):
             self.put(

@@ -17,7 +17,8 @@ from testbed.wire import cells, links
 from testbed.wire.asked import OF_IP, OF_TCP
 from testbed.wire.capture import CaptureFile
 from testbed.wire.cells import Flow, Rule
-from testbed.wire.packets import ACK, CLIENT_HELLO, FIN, SERVER_HELLO, SYN, Stream, Wire
+from testbed.wire.packets import ACK, CLIENT_HELLO, FIN, PSH, SERVER_HELLO, SYN, Stream, Wire
+from testbed.wire.packets import wire as packed
 
 A, B = "10.0.0.11", "10.0.0.12"
 RATE = 50.0
@@ -142,6 +143,39 @@ def test_cuts_between_segments_are_tcps_unless_other_nodes_have_none() -> None:
     assert accused(cut(2 * 1448, times=9), [cut(1448, times=9), even]) == []
 
 
+def unpushed(frames: range, *, again: bool = False) -> Flow:
+    """A link on which these packets have no PSH; or none has, of what is sent a second time."""
+    _, wire = link([WHOLE] * 90, [WHOLE] * 90)
+    packets = [replace(p, flags=p.flags & ~PSH) if p.frame in frames else p for p in wire.packets]
+    if again:
+        last = packets[-1].frame
+        sent = [p for p in packets if p.payload]
+        packets += [replace(p, frame=last + i, flags=ACK) for i, p in enumerate(sent, 1)]
+    times = {p.frame: p.time for p in packets}
+    return replace(cells.flow(packed(packets).streams[0], times), segment=1448)
+
+
+def test_a_cell_that_is_not_pushed_is_shown_if_it_is_not_the_only_one() -> None:
+    even = replace(flow([WHOLE] * 90), segment=1448)
+    found = accused(unpushed(range(41, 45)), [even])
+    assert [(one.where, one.what) for one in found] == [
+        ("frame 41", "a cell ends without PSH"),
+        ("frame 43", "a cell ends without PSH"),
+    ]
+    assert accused(unpushed(range(41, 43)), [even]) == []
+    assert accused(unpushed(range(0), again=True), [even]) == []
+
+
+def test_where_a_packet_goes_on_behind_a_cell_it_need_not_be_pushed_there() -> None:
+    heap = b"".join([WHOLE] * 90)
+    tape = Tape()
+    tape.tcp(A, B, LINK_PORT, [heap[at : at + 10_000] for at in range(0, len(heap), 10_000)])
+    packets = [replace(p, flags=p.flags & ~PSH) for p in tape.packets]
+    times = {p.frame: p.time for p in packets}
+    (last,) = cells.flow(packed(packets).streams[0], times).unpushed
+    assert last == packets[-1].frame
+
+
 def ended(*, cells_heard: int = 400, theirs_first: bool = False) -> Flow:
     """A link on which we hang up after 400 cells; or they do, and we then."""
     tape = Tape()
@@ -240,6 +274,10 @@ class Cells(Sample):
         stream = self.tape.packets[begin - 1].stream
         self.tape.tcp(prober, node.host, LINK_PORT, [])
         self.tape.put(prober, node.host, "tcp", flags=FIN | ACK, stream=stream, sequence=1, **ports)
+        self.tape.packets = [
+            replace(p, flags=p.flags & ~PSH) if p.stream == stream and p.source == prober else p
+            for p in self.tape.packets
+        ]
 
 
 LINKS = ("alpha>bravo", "bravo>alpha")

@@ -24,7 +24,7 @@ from testbed.topology import Link
 from testbed.verdict import Finding, Status
 from testbed.wire import choices, grammar, law, lookups
 from testbed.wire.capture import CaptureFile
-from testbed.wire.packets import CLIENT_HELLO
+from testbed.wire.packets import CLIENT_HELLO, wire
 
 WHOLE = CaptureFile(Path("web.pcapng"), {}, {}, complete=True)
 NO_QUESTION = {"payload": b"\0\0\x84\0" + bytes(8) + b"sealed", "target_port": 53}
@@ -89,11 +89,21 @@ def test_what_was_said_before_the_run_is_not_held_against_its_letters() -> None:
         (Edge(taken=b"250 2.0.0 Ok\r\n"), "smtp-talk", "250 2.0.0 Ok"),
         (Edge(size=3), "smtp-talk", "SIZE="),
         (Edge(pieces=True), "smtp-talk", "a mail of 18 bytes in pieces"),
+        (
+            Edge(mail=b"To: b\r\n\r\n.text\r\n"),
+            "smtp-talk",
+            "a mail with '.text', where every node has 'text'",
+        ),
+        (Edge(mail=b".To: b\r\n\r\n..t\r\n"), "smtp-talk", "'.To: b  ..t', where every node has"),
+        (Edge(mail=b"To: b\n\r\ntext\r\n"), "smtp-talk", "'To: b\\x0a text', where every node has"),
         (Edge(of_ip=changed(OF_IP, 0, "63")), "wire-fields", "ip.ttl 63, else 64"),
         (Edge(of_ip=changed(OF_IP, 1, "0x04")), "wire-fields", "ip.dsfield 0x04, else 0x00"),
         (Edge(bound=True), "wire-fields", "source port "),
         (Edge(tls=("0x0302",)), "wire-fields", "ClientHello: tls.record.version 0x0302"),
         (Edge(reply_after=0.3), "delays", "replies took longer"),
+        (Edge(mail_after=0.2), "delays", "20 of 20 mails after 354 took longer"),
+        (Edge(ends_after=0.2), "delays", "20 of 20 ends after 221 took longer"),
+        (Edge(asks_after=0.2), "delays", "60 of 60 look-ups took longer"),
         (Edge(delays=[0.4, 1.6] * 10), "delays", "few symbols"),
         (Edge(delays=[5 + 0.3 * i for i in range(20)]), "delays", "not exponential"),
     ],
@@ -212,7 +222,7 @@ async def test_the_question_is_the_remailers(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(dns.asyncquery, "udp_with_fallback", send)
     await Resolver("127.0.0.1")._answer(dns.name.from_text("a.recipient.test"), "AAAA")
-    asked = lookups.Question(1, 0.0, "a.recipient.test", 28, said[0], unanswered=False)
+    asked = lookups.Question(1, 0.0, "a.recipient.test", 28, said[0], answered=0.1)
     assert list(lookups._otherwise([asked])) == []
     assert list(lookups._otherwise([replace(asked, said=said[0][:-1])]))
 
@@ -233,6 +243,33 @@ async def test_the_grammar_is_the_remailers() -> None:
         assert await quits.say("QUIT") == grammar.SERVER["QUIT"].strip()
     assert f"SIZE {MAX_MAIL}\r\n" in grammar.SERVER["EHLO"]
     assert LINGER_SECONDS == 2.0
+
+
+def test_a_dot_that_begins_a_line_is_doubled() -> None:
+    assert told(look(Edge(mail=b"To: b\r\n\r\n..\r\n...\r\n"))["smtp-talk", "alpha"]) == ""
+
+
+def test_who_stays_when_all_is_said_is_named() -> None:
+    found = look(Edge(ends_after=2.5))
+    failed = {key for key, finding in found.items() if finding.status is Status.FAIL}
+    assert failed == {("smtp-talk", "alpha"), ("delays", "alpha")}
+    assert "stayed for 2.5 s after '221 2.0.0 Bye'" in told(found["smtp-talk", "alpha"])
+
+
+def test_who_was_reset_hangs_up_no_more() -> None:
+    for resets, shows in ((False, "stayed for "), (True, "")):
+        found = look(Edge(ends_after=-1.0, resets=resets, last=60.0))["smtp-talk", "alpha"]
+        assert shows in told(found)
+        assert found.status is (Status.PASS if resets else Status.FAIL)
+
+
+def test_where_the_capture_ends_nobody_needs_to_hang_up() -> None:
+    edge = Edge(quits=False)
+    whole = edge.wire()
+    last = max((s for s in whole.streams if s.ends[0]), key=lambda s: s.ends[0])
+    cut = wire([p for p in whole.packets if p.frame < last.ends[0]])
+    found = choices.findings(cut, edge.topology, edge.letters, WHOLE, GIVEN)
+    assert {told(f) for f in found if f.claim == "smtp-talk"} == {""}
 
 
 def test_a_refused_mail_may_be_taken_back() -> None:

@@ -217,6 +217,17 @@ def test_what_nobody_reads_from_a_pipe_or_socket_is_seen(monkeypatch: pytest.Mon
     other.close()
 
 
+def test_a_log_that_is_passed_on_from_pipe_to_pipe_is_unread() -> None:
+    empty, full = {"bytes": 0}, {"bytes": 9}
+    juggled = [{"1": full, "2": empty}, {"1": empty, "2": full}] * 25
+    assert queues.unread(juggled) == [full]
+    moment = [{"1": empty, "2": empty}]
+    assert queues.unread(juggled + moment * (queues.EMPTY - 1)) == [full]
+    assert not queues.unread(juggled + moment * queues.EMPTY)
+    assert queues.clean(moment * queues.EMPTY)
+    assert not queues.clean([])
+
+
 def test_a_pipe_of_another_user_in_the_container_is_none_of_the_nodes() -> None:
     assert queues.of_node(ME, 65534)["asked"] == 0
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from remailer.limits import Use
-from remailer.seal import Arrived, Leaving, Sealer
+from remailer.seal import HEADER, Arrived, Leaving, Sealer
 from remailer.spool import Spool
 from testbed.verdict import Finding, Status
 from testbed.witness import forgets
@@ -171,6 +171,38 @@ async def test_rows_that_the_secret_does_not_open_are_told(tmp_path: Path) -> No
     assert (tried(tmp_path)["rows"], tried(tmp_path)["shut"]) == (2, [(b"i" * 16).hex()])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\3" + text[1:],
+        lambda text: text[:-1] + b"x",
+        lambda text: text[: HEADER.size - 4] + bytes(4) + text[HEADER.size :],
+        lambda text: text + bytes(4096),
+        lambda text: text[:5],
+    ],
+)
+def test_a_row_that_opens_to_no_mail_is_told(change: Callable[[bytes], bytes]) -> None:
+    sealer, id_, nonce = Sealer(SECRET), b"i" * 16, b"n" * 12
+    for entry in (LEAVING, Arrived(MAIL), Arrived(b"x")):
+        row = sealer.seal(id_, entry)
+        assert opening.odd({id_: row}, SECRET) == []
+        text = change(sealer._aead.decrypt(row[:12], row[12:], id_))
+        changed = nonce + sealer._aead.encrypt(nonce, text, id_)
+        assert opening.odd({id_: changed}, SECRET) == [id_]
+        assert opening.odd({id_: changed}, OTHER) == []
+
+
+async def test_rows_that_lie_there_are_told_as_they_lie(tmp_path: Path) -> None:
+    spool = Spool.open(tmp_path / "spool.db", SECRET)
+    id_ = await spool.arrive(MAIL, None)
+    assert id_
+    await asyncio.sleep(0.5)
+    one = tried(tmp_path)
+    spool.close()
+    assert one["sealed"] == tried(tmp_path)["sealed"]
+    assert [*one["sealed"]] == [id_.hex()]
+
+
 def test_a_file_that_is_no_spool_says_so(tmp_path: Path) -> None:
     (tmp_path / "spool.db").write_bytes(b"torn" * 3000)
     with pytest.raises(sqlite3.Error):
@@ -212,9 +244,11 @@ def test_a_spool_that_forgets_passes_and_tells_what_it_still_says(rest: dict[str
         ({"pieces": [PIECE]}, "opens to From: alice"),
         ({"tags": 6}, "6 tags more"),
         ({"shut": ["ab" * 16]}, "does not open"),
+        ({"odd": ["ab" * 16]}, "a row that is no mail"),
         ({"used": USED | {"entries": 2}}, "2 entries more"),
         ({"used": USED | {"opened": 63}}, "does not open"),
         ({"used": USED | {"digest": "other"}}, "was altered"),
+        ({"kept": {"used": {str(TODAY): "other"}}}, "sealed anew"),
         ({"used": USED | {"days": [TODAY - 2]}}, f"rows of day {TODAY - 2}"),
         ({"days": {str(TODAY - 7): 1}}, f"1 tags of day {TODAY - 7}"),
         ({"days": {str(TODAY + 2): 1}}, f"1 tags of day {TODAY + 2}"),
@@ -233,6 +267,27 @@ def test_what_it_does_not_forget_is_evidence(
 def test_mail_that_lay_there_before_the_run_is_no_evidence(rest: dict[str, Any]) -> None:
     readings = dict.fromkeys(Moment, rest | {"pieces": [PIECE]})
     assert forgets.row("alpha", SEIZED, readings, 5).status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("later", "status"),
+    [
+        ({"ab": ["12", "one"]}, Status.PASS),
+        ({}, Status.PASS),
+        ({"ab": ["12", "other"]}, Status.FAIL),
+        ({"ab": ["34", "other"]}, Status.FAIL),
+        ({"cd": ["12", "other"]}, Status.FAIL),
+        ({"ab": ["12", "one"], "cd": ["34", "other"]}, Status.PASS),
+    ],
+)
+def test_a_row_is_written_once(
+    rest: dict[str, Any], later: dict[str, list[str]], status: Status
+) -> None:
+    first, last = rest | {"sealed": {"ab": ["12", "one"]}}, rest | {"sealed": later}
+    readings = {Moment.BEFORE: first, Moment.BETWEEN: first, Moment.AFTER: last}
+    found = forgets.row("alpha", SEIZED, readings, 5)
+    assert found.status is status
+    assert all(e.what == "a row that was written anew" for e in found.evidence)
 
 
 @pytest.mark.parametrize(

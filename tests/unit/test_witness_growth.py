@@ -25,6 +25,7 @@ def process(kind: str, **more: Any) -> dict[str, Any]:
     return {
         "pid": 7, "kind": kind, "command": kind, "environment": "HOME=/\0", "titles": ["remailer"],
         "descriptors": {"/dev/null": 3, "pipe": 2}, "dumpable": False, "executed": False,
+        "mapped": {"/usr/bin/python3": ["r--p 00000000"]},
         "folders": ["/", "/", "/p"],
         "scheduling": {"nice": "0", "policy": "0"},
         "status": {"Umask": "0022", "VmSwap": "0 kB", "SigPnd": "0"},
@@ -58,7 +59,7 @@ def grown(change: Callable[[dict[str, Any]], object], transfers: int = 8) -> Fin
     """The row of a node that something changed between the readings."""
     later = answer()
     change(later)
-    return growth.row("alpha", answer(), later, transfers, LOGS)
+    return growth.row("alpha", (answer(), answer(), later), transfers, LOGS)
 
 
 def setting(*path: Any) -> Callable[[dict[str, Any]], None]:
@@ -109,6 +110,7 @@ def test_what_is_declared_may_differ_and_no_more() -> None:
         setting("kernel", "ipc", "shm", ["0 1 2"]),
         setting("processes", 0, "descriptors", "/dev/null", 4),
         setting("processes", 0, "titles", ["remailer", "another"]),
+        setting("processes", 0, "mapped", "/usr/bin/env", ["r--s 0123456789000"]),
         setting("processes", 1, "status", "SigPnd", "1"),
         setting("processes", 0, "scheduling", "policy", "3"),
         lambda told: told["processes"].append(process("worker")),
@@ -133,14 +135,15 @@ def test_replaced_workers_differ_in_nothing_but_their_ids() -> None:
         setting("rest", "it had 2 conversations"),
         setting("header", {}),
         setting("mails", None),
+        lambda told: [process.update(mapped={}) for process in told["processes"]],
         lambda told: told["kernel"].pop("ipc") and told["kernel"].update({"no ipc": "no"}),
         lambda told: told.update(why="gone"),
     ],
 )
 def test_what_was_not_read_is_never_a_pass(change: Callable[[dict[str, Any]], object]) -> None:
-    both = answer()
-    change(both)
-    assert growth.row("alpha", both, copy.deepcopy(both), 8, LOGS).status is Status.INCONCLUSIVE
+    change(all_of_them := answer())
+    found = growth.row("alpha", (all_of_them,) * 3, 8, LOGS)
+    assert found.status is Status.INCONCLUSIVE
 
 
 def test_a_mail_that_lies_there_at_one_reading_only_is_no_growth_and_no_pass() -> None:
@@ -151,15 +154,66 @@ def test_a_mail_that_lies_there_at_one_reading_only_is_no_growth_and_no_pass() -
 
     later = answer()
     one_less(earlier := answer())
-    found = growth.row("alpha", earlier, later, 8, LOGS)
+    found = growth.row("alpha", (answer(), earlier, later), 8, LOGS)
     assert (found.status, found.evidence) == (Status.INCONCLUSIVE, ())
     later["files"][FILE]["mode"] = "100644"
-    assert growth.row("alpha", earlier, later, 8, LOGS).status is Status.FAIL
+    assert growth.row("alpha", (answer(), earlier, later), 8, LOGS).status is Status.FAIL
+
+
+def test_a_piece_of_a_file_mapped_elsewhere_is_named_and_a_worker_s_is_its_own() -> None:
+    pieces = [f"r--p {n:08x}" for n in range(9)]
+    earlier, later = answer(), answer()
+    earlier["processes"][0]["mapped"]["/lib/c.so"] = pieces
+    later["processes"][0]["mapped"]["/lib/c.so"] = [*pieces[1:], "r--s 0badcafe000"]
+    found = growth.row("alpha", (answer(), earlier, later), 8, LOGS)
+    assert [piece.what for piece in found.evidence] == ["was r--p 00000000, is r--s 0badcafe000"]
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "status"),
+    [({"pipe": 1}, Status.PASS), ({"socket tcp of a link": 4}, Status.FAIL)],
+)
+def test_what_a_worker_maps_is_its_own_but_not_what_a_pacer_does(
+    descriptors: dict[str, int], status: Status
+) -> None:
+    earlier, later = answer(), answer()
+    for told in (earlier, later):
+        told["processes"][1] = process("-c multiprocessing.spawn", descriptors=descriptors)
+    later["processes"][1]["mapped"] = {"/lib/codecs.so": ["r--p 00000000"]}
+    assert growth.row("alpha", (earlier, earlier, later), 8, LOGS).status is status
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (setting("processes", 0, "descriptors", "/usr/bin/env pos 4711", 1), Status.FAIL),
+        (setting("processes", 0, "status", "SigPnd", "1"), Status.FAIL),
+        (setting("kernel", "locks", ["POSIX", "POSIX 2"]), Status.FAIL),
+        (setting("processes", 0, "titles", ["remailer", "another"]), Status.PASS),
+        (setting("processes", 0, "descriptors", "pipe", 9), Status.PASS),
+        (setting("header", "change counter", 9), Status.PASS),
+    ],
+)
+def test_what_the_first_mails_left_and_no_later_one_changed(
+    change: Callable[[dict[str, Any]], object], status: Status
+) -> None:
+    change(both := answer())
+    found = growth.row("alpha", (answer(), both, copy.deepcopy(both)), 8, LOGS)
+    assert found.status is status
+
+
+def test_a_node_that_keeps_talking_to_itself_is_found() -> None:
+    both = answer() | {"rest": "it had 2 conversations"}
+    both["kernel"]["sockets"]["tcp talking to itself (tcp, state 01)"] = 2
+    found = growth.row("alpha", (both, both, both), 8, LOGS)
+    assert found.status is Status.FAIL
+    # A health check that was just under way at one of them was not at the other.
+    assert growth.row("alpha", (both, both, answer()), 8, LOGS).kind == "growth"
 
 
 def test_without_a_log_that_grows_nothing_is_said() -> None:
     logs = (Control("the log of sender grows", False),)
-    assert growth.row("alpha", answer(), answer(), 8, logs).status is Status.INCONCLUSIVE
+    assert growth.row("alpha", (answer(),) * 3, 8, logs).status is Status.INCONCLUSIVE
 
 
 def row(change: Callable[[dict[str, Any]], object], at: Moment = Moment.AFTER) -> Finding:

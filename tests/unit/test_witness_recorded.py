@@ -247,6 +247,7 @@ def test_a_worker_s_command_line_is_its_own() -> None:
         (f"sendmsg\t{inet('10.193.0.99', 53)}", "datagram"),
         ("sendmmsg\t7 2", "datagram"),
         (f"connect\t{inet('127.0.0.1', 80)}", "socket"),
+        (f"connect\t{inet('127.0.0.1', TOPOLOGY.link.port)}", "socket"),
         (f"connect\t{inet(TOPOLOGY.recipient.host, 80)}", "socket"),
         (f"connect\t{shown(struct.pack('=H', 1) + b'/dev/log')}", "socket"),
         (f"connect\t{shown(struct.pack('=H', 1) + bytes(1) + b'abstract')}", "socket"),

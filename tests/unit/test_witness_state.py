@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import mmap
 import os
 import re
 import select
@@ -161,6 +162,34 @@ def test_locks_and_sockets_of_a_node_are_found(tmp_path: Path) -> None:
     more = Counter(after["locks"]) - Counter(before["locks"])
     assert [lock.split()[-2:] for lock in more] == [["41", "41"]]
     assert after["sockets"][f"tcp listening at {port}"] == 1
+
+
+def test_a_file_that_is_mapped_is_told_by_its_offset_whatever_the_file_has() -> None:
+    path = Path(sys.executable).resolve()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 4096, prot=mmap.PROT_READ, offset=8192):
+        facts = processfacts.of_process(ME, {})
+    assert facts
+    assert "r--s 00002000" in facts["mapped"][str(path)]
+    told = processfacts._mapped(
+        "7f00-7f01 rw-p 00000000 00:00 0 \n7f01-7f02 rw-p 00000000 00:00 0    [heap]\n"
+        "7f02-7f03 r--s 123456789000 00:27 41    /a file (deleted)\n"
+    )
+    assert told == {"/a file (deleted)": ["r--s 123456789000"]}
+
+
+def test_a_connection_of_the_node_with_itself_is_told_even_at_a_link_s_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with (
+            socket.create_connection(("127.0.0.1", port)) as one,
+            socket.socket(socket.AF_INET6) as other,
+        ):
+            other.connect(("::ffff:127.0.0.1", port))
+            kinds = kernelfacts.sockets(ME, [port])
+            inodes = [str(os.fstat(end.fileno()).st_ino) for end in (one, other)]
+    assert [kinds[inode] for inode in inodes] == [
+        f"tcp talking to itself ({table}, state 01)" for table in ("tcp", "tcp6")
+    ]
 
 
 def test_a_node_that_is_gone_is_unseen() -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from remailer.limits import Use
+from remailer.seal import Leaving
+from remailer.spool import DAY, Spool
 from testbed.verdict import Finding, Status
 from testbed.witness import stopped
-from testbed.witness.agent import database
+from testbed.witness.agent import database, forget
+
+TODAY = 20_000
 
 
 def spool(rows: int) -> bytes:
@@ -21,8 +29,14 @@ def spool(rows: int) -> bytes:
     return db.serialize()
 
 
+def read(image: bytes, *, rest: str = "", today: int = TODAY) -> dict[str, Any]:
+    """What the agent tells of a spool at rest."""
+    told = {"rest": rest, "today": [today, today]}
+    return told | forget.tried({"spool.db": image}, "spool.db", bytes(32))
+
+
 def left(image: bytes, **others: bytes) -> Finding:
-    return stopped.row("alpha", {"spool.db": image, **others})
+    return stopped.row("alpha", {"spool.db": image, **others}, read(spool(0)), TODAY)
 
 
 def test_an_empty_spool_passes() -> None:
@@ -40,7 +54,7 @@ def test_what_is_no_spool_leaves_it_open() -> None:
     other.execute("CREATE TABLE log (line TEXT)")
     for image in (b"", other.serialize()):
         assert left(image).status is Status.INCONCLUSIVE
-    assert stopped.row("alpha", {}).status is Status.INCONCLUSIVE
+    assert stopped.row("alpha", {}, read(spool(0)), TODAY).status is Status.INCONCLUSIVE
 
 
 def test_a_file_beside_the_spool_is_found_also_if_it_is_empty() -> None:
@@ -57,6 +71,77 @@ def test_what_no_spool_has_is_found() -> None:
     finding = left(db.serialize())
     assert finding.status is Status.FAIL
     assert any("user_version is 7" in e.what for e in finding.evidence)
+
+
+async def ran(folder: Path, *, days: int = 0, use: bool = False) -> tuple[bytes, bytes]:
+    """A spool at rest through which mail went, and after its stop; what came between."""
+    now = [(TODAY + 0.5) * DAY]
+    node = Spool.open(folder / "spool.db", bytes(32), lambda: now[0])
+    await node.expire()
+    for number in range(9):
+        if id_ := await node.arrive(b"mail" * 3000, b"%d" % number):
+            await node.delete(id_)
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if not (folder / "spool.db-wal").stat().st_size:
+            break
+    before = (folder / "spool.db").read_bytes()
+    now[0] += days * DAY
+    if days:
+        await node.expire()
+    if use and (id_ := await node.arrive(b"mail")):
+        leaving = Leaving("a@x.test", b"mail", 1.0, 2)
+        [ticket] = await node.replace(id_, [leaving], [Use(bytes(32), 9)])
+        await node.delete(ticket.id)
+    node.close()
+    return before, (folder / "spool.db").read_bytes()
+
+
+@pytest.mark.parametrize("days", [0, 1, 7])
+async def test_a_real_spool_writes_nothing_at_the_stop_but_at_midnight(
+    tmp_path: Path, days: int
+) -> None:
+    before, after = await ran(tmp_path, days=days)
+    found = stopped.row("alpha", {"spool.db": after}, read(before), TODAY + days)
+    assert found.status is Status.PASS
+    assert (before == after) == (not days)
+    if days:
+        assert stopped.row("alpha", {"spool.db": after}, read(before), TODAY).evidence
+
+
+async def test_a_row_of_uses_that_is_written_at_the_stop_is_found(tmp_path: Path) -> None:
+    before, after = await ran(tmp_path, use=True)
+    for today in (TODAY, TODAY + 1):
+        found = stopped.row("alpha", {"spool.db": after}, read(before), today)
+        assert (found.status, found.kind) == (Status.FAIL, "spool kept")
+        assert [e.where for e in found.evidence] == ["table used"]
+
+
+async def test_a_tag_that_is_written_at_the_stop_is_found(tmp_path: Path) -> None:
+    before, _ = await ran(tmp_path)
+    with sqlite3.connect(tmp_path / "spool.db") as db:
+        db.execute("INSERT INTO transfer VALUES (?, ?)", (TODAY, bytes(16)))
+    db.close()
+    after = (tmp_path / "spool.db").read_bytes()
+    found = stopped.row("alpha", {"spool.db": after}, read(before), TODAY)
+    assert (found.status, [e.where for e in found.evidence]) == (Status.FAIL, ["table transfer"])
+
+
+def test_bytes_beside_the_rows_that_are_written_at_the_stop_are_found() -> None:
+    db = sqlite3.connect(":memory:")
+    db.deserialize(spool(0))
+    db.execute("PRAGMA default_cache_size = 77")
+    finding = left(db.serialize())
+    assert finding.status is Status.FAIL
+    assert "beside all rows" in finding.evidence[0].what
+
+
+def test_without_what_it_was_before_nothing_is_said() -> None:
+    image = spool(0)
+    old = read(image) | {"kept": {"used": {str(TODAY - 1): "ab"}, "transfer": {}}}
+    for after in ({}, {"why": "gone"}, read(image, rest="it had 2 conversations"), old):
+        found = stopped.row("alpha", {"spool.db": image}, after, TODAY)
+        assert found.status is Status.INCONCLUSIVE
 
 
 EXITED = {"Status": "exited", "ExitCode": 0, "Error": "", "OOMKilled": False}

@@ -11,7 +11,17 @@ from testbed.topology import LINK_PORT, Link, Node, Topology
 from testbed.traffic import Letter
 from testbed.wire.canary import Canaries
 from testbed.wire.capture import SYSLOG_TWIN
-from testbed.wire.packets import ACK, CLIENT_HELLO, SERVER_HELLO, SYN, Hello, Packet, Wire, wire
+from testbed.wire.packets import (
+    ACK,
+    CLIENT_HELLO,
+    PSH,
+    SERVER_HELLO,
+    SYN,
+    Hello,
+    Packet,
+    Wire,
+    wire,
+)
 
 BRIDGE = "02:42:00:00:00:01"
 
@@ -72,7 +82,7 @@ class Tape:
             ):
                 if part:
                     self.put(
-                        *ends, "tcp", payload=part, sequence=at[kind], flags=ACK,
+                        *ends, "tcp", payload=part, sequence=at[kind], flags=ACK | PSH,
                         hello=waiting.pop(kind, None), **which,
                     )  # fmt: skip
                     at[kind] += len(part)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import contextlib
+import hashlib
 import lzma
 import re
 import sqlite3
@@ -16,7 +17,9 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import comb
+from operator import itemgetter
 from typing import Any
 
 from testbed.witness.agent import pages
@@ -40,7 +43,7 @@ SCHEMA = {
 VALUES = {name: len(columns) for name, columns in COLUMNS.items()} | {"sqlite_master": 5}
 """How many values are in a row, of SQLite's own table, too."""
 
-SLACK = {"spool": 128, "transfer": 512, "used": 32, "sqlite_master": 0}
+SLACK = {"spool": 128, "transfer": 512, "used": 8, "sqlite_master": 0}
 """Bytes in a page of a table that no row owns and that are not zero, at most.
 
 When rows move, SQLite leaves numbers of where they were, and keys: of thousands of rows that came
@@ -185,6 +188,18 @@ def uses(image: bytes) -> list[bytes]:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'used'").fetchone():
             return []
         return [_bytes(row[0]) for row in db.execute("SELECT sealed FROM used")]
+
+
+def kept(image: bytes, table: str) -> dict[str, str]:
+    """A digest of a table's rows of each day, as they lie there. Raises sqlite3.Error."""
+    with opened(image) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+            return {}
+        found = db.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+    return {
+        str(day): hashlib.sha256(repr(list(own)).encode()).hexdigest()
+        for day, own in groupby(found, key=itemgetter(0))
+    }
 
 
 def foreign(image: bytes) -> list[str]:

@@ -18,6 +18,12 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 LISTENING, TIME_WAIT = "0A", "06"
 """States in /proc/net/tcp."""
 
+TO_ITSELF = "tcp talking to itself"
+"""A connection whose both ends are the node's: a health check's, or a store of bytes unread."""
+
+MAPPED = "0000000000000000FFFF0000"
+"""How an address of IPv4 begins in the table of IPv6."""
+
 
 def sockets(pid: int, links: Sequence[int] = ()) -> dict[str, str]:
     """Every socket in the node's network namespace: inode → what it is, no chance numbers.
@@ -26,6 +32,7 @@ def sockets(pid: int, links: Sequence[int] = ()) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     net = Path(f"/proc/{pid}/net")
+    own = {_host(fields[1]) for table in ("tcp", "tcp6") for fields in _rows(net / table)}
     for table in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "udplite", "icmp"):
         for fields in _rows(net / table):
             port, state, inode = int(fields[1].rpartition(":")[2], 16), fields[3], fields[9]
@@ -33,6 +40,8 @@ def sockets(pid: int, links: Sequence[int] = ()) -> dict[str, str]:
                 found[inode] = table
             elif state == LISTENING:
                 found[inode] = f"{table} listening at {port}"
+            elif _host(fields[2]) in own and state != TIME_WAIT:
+                found[inode] = f"{TO_ITSELF} ({table}, state {state})"
             elif {port, int(fields[2].rpartition(":")[2], 16)} & {*links}:
                 found[inode] = "tcp of a link"
             elif state != TIME_WAIT:
@@ -45,6 +54,10 @@ def sockets(pid: int, links: Sequence[int] = ()) -> dict[str, str]:
             if len(fields) > column and fields[2 if table == "netlink" else column] != "0":
                 found[fields[column]] = table
     return found
+
+
+def _host(address: str) -> str:
+    return address.partition(":")[0].removeprefix(MAPPED)
 
 
 def of_node(pid: int, pids: Sequence[int], links: Sequence[int] = ()) -> dict[str, Any]:

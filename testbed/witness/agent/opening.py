@@ -19,7 +19,17 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 
-from remailer.seal import ARRIVED, HEADER, LEAVING, NONCE, Arrived, Corrupt, Sealer, derive
+from remailer.seal import (
+    ARRIVED,
+    HEADER,
+    LEAVING,
+    NONCE,
+    Arrived,
+    Corrupt,
+    Sealer,
+    derive,
+    size_class,
+)
 from testbed.witness.agent import database
 
 PAGE = 4096
@@ -27,7 +37,7 @@ MOST = 1000
 """Bytes of an opened piece that are told."""
 
 TAG = 16
-"""Bytes of a transfer's tag (remailer/spool.py)."""
+"""Bytes of a transfer's tag (remailer/spool.py), and of the one that ends a sealed row."""
 
 _FIRST_BLOCK = struct.pack("<I", 1)
 """The AEAD's block counter begins at 1 for the text (RFC 8439, 2.8)."""
@@ -119,6 +129,26 @@ def rows(sealed: Mapping[bytes, bytes], secret: bytes) -> dict[bytes, bytes]:
         to = b"" if isinstance(entry, Arrived) else entry.recipient.encode() + b"\n"
         found[id_] = to + entry.mail
     return found
+
+
+def odd(sealed: Mapping[bytes, bytes], secret: bytes) -> list[bytes]:
+    """The names of the rows that open, and to nothing that a node would seal."""
+    aead, found = ChaCha20Poly1305(derive(secret, b"spool")), []
+    for id_, row in sealed.items():
+        try:
+            text = aead.decrypt(row[:NONCE], row[NONCE:], id_)
+        except (InvalidTag, ValueError):
+            continue
+        if len(text) < HEADER.size or not _begins_a_row(text) or not _fits(text, len(row)):
+            found.append(id_)
+    return found
+
+
+def _fits(text: bytes, size: int) -> bool:
+    """Whether a row is no longer than its mail needs, and zeros are behind that."""
+    *_, recipient_length, mail_length = HEADER.unpack_from(text)
+    end = HEADER.size + recipient_length + mail_length
+    return size == size_class(NONCE + end + TAG) and not any(text[end:])
 
 
 def uses(image: bytes, secret: bytes) -> Uses:

@@ -86,6 +86,7 @@ def of_process(pid: int, sockets: Mapping[str, str]) -> dict[str, Any] | None:
             "environment": _text(folder / "environ"),
             "titles": sorted(_text(path / "comm").rstrip("\n") for path in _tasks(folder)),
             "descriptors": dict(sorted(_descriptors(folder, sockets, said).items())),
+            "mapped": _mapped(_text(folder / "maps")),
             "dumpable": (folder / "environ").stat().st_uid != 0,
             "folders": [str((folder / name).readlink()) for name in ("cwd", "root", "exe")],
             "scheduling": {
@@ -137,6 +138,16 @@ def _descriptors(folder: Path, sockets: Mapping[str, str], said: str) -> Counter
                 target += f" {number}{_held(folder / 'fdinfo' / path.name)}"
             found[target] += 1
     return found
+
+
+def _mapped(maps: str) -> dict[str, list[str]]:
+    """By path of a mapped file: how each piece may be used, and where in the file it begins."""
+    found: dict[str, list[str]] = {}
+    for line in maps.splitlines():
+        fields = line.split(None, 5)  # addresses, permissions, offset, device, inode, path
+        if len(fields) > 5 and not fields[5].startswith("["):
+            found.setdefault(fields[5], []).append(" ".join(fields[1:3]))
+    return {path: sorted(pieces) for path, pieces in sorted(found.items())}
 
 
 def _held(path: Path) -> str:

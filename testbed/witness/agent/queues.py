@@ -14,14 +14,17 @@ import socket
 import sys
 import termios
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from testbed.witness.agent import kernelfacts, processfacts, walk
 
 LOOKS = 50
-"""At one of them every end has to be empty: processes of the node tell each other things."""
+"""At most: processes of the node tell each other things, but a log lies there at each look."""
+EMPTY = 3
+"""Looks that have to find all ends empty at once: a log may be passed on from one end to another,
+and one look is no moment but asks one end after the other."""
 AGAIN = 0.1
 """Seconds between two looks."""
 
@@ -39,39 +42,51 @@ def of_node(pid: int, uid: int) -> dict[str, Any]:
 
     `uid`: the node's own; a mail host beside it counts its mail in a pipe.
     """
-    pids = [one for one in processfacts.of_container(pid) if processfacts.uid(one) == uid]
-    sockets = kernelfacts.sockets(pid)
+    looks: list[Found] = []
+    ours: list[Found] = []
     try:
-        control = _control()
-        there = _look(pids, sockets)
-        kept = _full(there)
-        for _ in range(1, LOOKS):
-            if kept:
-                time.sleep(AGAIN)
-                kept = {i: end for i, end in _full(_look(pids, sockets)).items() if i in kept}
+        with _control() as mine:
+            while len(looks) < LOOKS and not clean(looks):
+                if looks:
+                    time.sleep(AGAIN)
+                pids = [
+                    one for one in processfacts.of_container(pid) if processfacts.uid(one) == uid
+                ]
+                looks.append(_look(pids, kernelfacts.sockets(pid)))
+                here = _look([os.getpid()], dict.fromkeys(mine, "unix"))
+                ours.append({inode: here[inode] for inode in mine if inode in here})
     except OSError as error:
         return {"why": f"they can't be asked ({error.strerror})"}
     return {
-        "asked": len(there),
-        "kept": [end | {"command": walk.command(end["process"])} for end in kept.values()],
-        "control": control,
+        "asked": max(map(len, looks)),
+        "kept": [end | {"command": walk.command(end["process"])} for end in unread(looks)],
+        "control": [end["bytes"] for end in unread(ours)] == [1, 1],
     }
 
 
-def _full(ends: Found) -> Found:
-    return {inode: end for inode, end in ends.items() if end["bytes"]}
+def clean(looks: Sequence[Found]) -> bool:
+    """Whether enough looks found all ends empty at once."""
+    return sum(not _full(look) for look in looks) >= EMPTY
 
 
-def _control() -> bool:
-    """Whether a byte is found in a pipe and in a pair of sockets of ours."""
+def unread(looks: Sequence[Found]) -> list[dict[str, Any]]:
+    """What was full at the last look that found anything, if it isn't clean."""
+    return [] if clean(looks) else next(filter(None, map(_full, reversed(looks))), [])
+
+
+def _full(ends: Found) -> list[dict[str, Any]]:
+    return [end for end in ends.values() if end["bytes"]]
+
+
+@contextlib.contextmanager
+def _control() -> Iterator[list[str]]:
+    """A pipe and a pair of sockets of ours with a byte in each: the inodes where it is."""
     out, into = os.pipe()
     one, other = socket.socketpair()
     try:
         os.write(into, b"x")
         one.send(b"x")
-        mine = [os.fstat(fd).st_ino for fd in (out, other.fileno())]
-        found = _look([os.getpid()], {str(mine[1]): "unix"})
-        return all(found.get(str(inode), {}).get("bytes") == 1 for inode in mine)
+        yield [str(os.fstat(fd).st_ino) for fd in (out, other.fileno())]
     finally:
         os.close(out)
         os.close(into)

@@ -50,6 +50,8 @@ class Node:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     """Names of controls that were seen, with what stood in them."""
+    folders: list[str] = field(default_factory=list)
+    """Where something was tried last."""
     dropped: int = 0
     """Events that the kernel's queue or our table had no room for."""
 
@@ -89,6 +91,8 @@ class Recorder:
         self.blind = "no node has been watched from its start"
         """Why no system call is seen."""
         self._barrier = 0
+        self._token = ""
+        """Of what was tried last."""
         self._selector = selectors.DefaultSelector()
 
     # -- the three things that it is asked ---------------------------------------------------
@@ -113,6 +117,7 @@ class Recorder:
 
     def recorded(self, pids: dict[str, int], token: str) -> dict[str, Any]:
         """What was recorded of these nodes until now, and whether what we tried just now was."""
+        self._token = token
         trying = [self._try(name, pid, token) for name, pid in pids.items() if name in self.nodes]
         self._until(lambda: all(self._tried(name, token) for name in pids), TRIED_WITHIN)
         self._pass_barrier()
@@ -121,16 +126,14 @@ class Recorder:
             process.wait()
         if self.tracer:
             self.tracer.ours.clear()  # the kernel will give these numbers to others
-        return {name: self._answer(name, pid, token) for name, pid in pids.items()}
+        return {name: self._answer(name, pid) for name, pid in pids.items()}
 
     def ended(self, names: list[str]) -> dict[str, Any]:
         """What was recorded of these nodes, which have ended, from their beginning on."""
         self._pass_barrier()
         self._until(lambda: not self._selector.select(0), TRIED_WITHIN)
         return {
-            name: self._kept(name, self.nodes[name], [], "")
-            if name in self.nodes
-            else {"why": UNWATCHED}
+            name: self._kept(name, self.nodes[name]) if name in self.nodes else {"why": UNWATCHED}
             for name in names
         }
 
@@ -194,7 +197,7 @@ class Recorder:
             return files
         return files and self.tracer.told[name].tried >= trial.CALLS
 
-    def _answer(self, name: str, pid: int, token: str) -> dict[str, Any]:
+    def _answer(self, name: str, pid: int) -> dict[str, Any]:
         node = self.nodes.get(name)
         if node is None:
             return {"why": UNWATCHED}
@@ -204,14 +207,14 @@ class Recorder:
             return {"why": f"process {pid} is gone ({error.strerror})"}
         if now != node.namespace:
             return {"why": "it was started again, and nobody watched from then on"}
-        return self._kept(name, node, trial.folders(pid), token)
+        node.folders = trial.folders(pid)
+        return self._kept(name, node)
 
-    def _kept(self, name: str, node: Node, folders: list[str], token: str) -> dict[str, Any]:
-        """`folders`: where something was tried, in which `token` stands."""
+    def _kept(self, name: str, node: Node) -> dict[str, Any]:
         answer: dict[str, Any] = {
             "files": node.files, "marked": node.marked, "dropped": node.dropped,
-            "unseen_files": "; ".join(node.blind), "controls": _controls(node, token),
-            "folders": folders, "unseen_calls": self.blind,
+            "unseen_files": "; ".join(node.blind), "controls": _controls(node, self._token),
+            "folders": node.folders, "unseen_calls": self.blind,
         }  # fmt: skip
         if self.tracer:
             told = self.tracer.told[name]

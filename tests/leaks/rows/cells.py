@@ -98,4 +98,7 @@ CELLS = (
         "and hangs up (docs/link.md), and a peer in league is told no more than what it is given "
         "anyway, and how much went elsewhere",
     ),
+    Plant(
+        "unpushed_cells", "malicious", "link-cells", "cells", r"frame \d+: a cell ends without PSH"
+    ),
 )

@@ -101,4 +101,27 @@ EDGES = (
         # Its mail waits until the last of them is greeted.
         perhaps=frozenset({"delays"}),
     ),
+    Plant(
+        "dots",
+        "malicious",
+        "smtp-talk",
+        "talk",
+        r"frame \d+.*a mail with '\..*where every node has",
+    ),
+    Plant(
+        "slow_talk",
+        "malicious",
+        "delays",
+        "delay",
+        r"\d+ of \d+ (mails after 354|ends after 221) took longer",
+    ),
+    Plant(
+        "lookup_pauses",
+        "malicious",
+        "delays",
+        "delay",
+        r"\d+ of \d+ look-ups took longer",
+        # Three pauses, and a busy machine's own, can take more than two seconds.
+        perhaps=frozenset({"dns-late"}),
+    ),
 )

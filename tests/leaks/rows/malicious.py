@@ -97,4 +97,38 @@ MALICIOUS = (
         "spool kept",
         r"a row that the node's secret does not open",
     ),
+    Plant(
+        "uses_at_stop",
+        "malicious",
+        "spool-forgets",
+        "spool kept",
+        r"table used: rows of day \d+, written when the node was stopped",
+    ),
+    Plant("odd_row", "malicious", "spool-forgets", "spool kept", r"a row that is no mail"),
+    Plant(
+        "row_rewritten",
+        "malicious",
+        "spool-forgets",
+        "spool kept",
+        r"a row that was written anew",
+    ),
+    Plant(
+        "map_offsets",
+        "malicious",
+        "no-growth",
+        "growth",
+        r"mapped /usr/bin/env .*r--s [0-9a-f]+",
+    ),
+    Plant(
+        "first_mails", "malicious", "no-growth", "growth", r"open /usr/bin/env number \d+, pos \d+"
+    ),
+    Plant(
+        "pipes_juggled",
+        "malicious",
+        "silent-tmpfs",
+        "tmpfs",
+        r"pipe:\[\d+\] holds [\d,]+ bytes",
+        perhaps=CALLS,
+    ),
+    Plant("talks_to_itself", "malicious", "no-growth", "growth", r"tcp talking to itself"),
 )
