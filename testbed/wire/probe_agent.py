@@ -65,11 +65,13 @@ def be_odd(host: str, port: int, own_port: int) -> None:
     with (
         contextlib.suppress(OSError),
         socket.create_connection((host, port), timeout=KNOCK_SECONDS) as odd,
+        odd.makefile("rb") as heard,
     ):
-        odd.recv(100)
         for said in (f"EHLO {_ME}\r\n", "QUIT\r\n"):
+            while heard.readline()[3:4] == b"-":  # to the end of what it answers
+                pass
             unpushed(odd, said.encode())
-            odd.recv(1000)
+        heard.read()
 
 
 def unpushed(line: socket.socket, data: bytes) -> None:

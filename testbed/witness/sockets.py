@@ -118,6 +118,8 @@ class _Allowed:
         own = {"0.0.0.0", "::", "127.0.0.1", "::1", node.host}
         self.ports = {25, topology.link.port}
         self.pairs = {(host, 25) for host in own}  # for its health
+        # The C library tries by connecting UDP, which sends nothing, which address comes first.
+        self.pairs |= {(host, topology.link.port) for host in ("0.0.0.0", "::")}
         self.pairs |= {(other.host, topology.link.port) for other in topology.remailers}
         self.pairs |= {(host.host, 25) for host in topology.mailhosts}
         self.pairs |= {(topology.prober, port) for port in PROBE_PORTS}
