@@ -47,7 +47,9 @@ def test_what_a_descriptor_counts_and_its_number_are_told_but_not_what_an_epoll_
     def told() -> dict[str, int]:
         facts = processfacts.of_process(ME, {})
         assert facts
-        return dict(facts["descriptors"])
+        # Not pytest's own output: where that is a file, other workers write to it too.
+        ours = ("/dev/null ", "anon_inode:", "pipe ")
+        return {name: n for name, n in facts["descriptors"].items() if name.startswith(ours)}
 
     out, into = os.pipe()
     poll, count = select.epoll(), os.eventfd(7)
