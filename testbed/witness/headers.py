@@ -129,6 +129,7 @@ def judge_letters(
         last = [letter for letter in letters if letter.path[-1:] == (node.name,)]
         exit_ = Exit.of(node, topology, trail(letters, canaries, node).digests)
         traces = [t for letter in last for t in traces_of(letter, exit_, canaries, seen)]
+        traces.sort(key=lambda trace: KINDS.index(trace.kind))
         # As if the sender's own mail host were the exit: it has kept all that was there before it.
         ordinary = [
             trace
