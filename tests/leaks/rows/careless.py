@@ -101,7 +101,7 @@ CARELESS = (
         perhaps=CALLS,
     ),
     Plant(
-        "descriptor_kept", "careless", "no-growth", "growth", r"open /dev/null .*was \d+, is \d+"
+        "descriptor_kept", "careless", "no-growth", "growth", r"open /dev/null number \d+, pos 0"
     ),
     Plant("thread_kept", "careless", "no-growth", "growth", r"threads of .*was \d+, is \d+"),
     Plant("core_allowed", "careless", "process-plain", "process", r"may dump core"),
