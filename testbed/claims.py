@@ -224,7 +224,8 @@ _TABLE: tuple[Claim, ...] = (
         "first instruction, and read until the load has gone; where the web goes down afterwards, "
         "once more when the nodes have been stopped",
         "in each mount that can be written to a file that the witness makes and deletes again at "
-        "once is seen, with what stood in it; and the spool's own writes are seen",
+        "once is seen, with what stood in it; and the spool's own writes are seen (at the stop: "
+        "what was tried before it; only that no event was lost is asked anew)",
         (
             "write-then-delete",
             "file-without-name",
@@ -269,8 +270,8 @@ _TABLE: tuple[Claim, ...] = (
     Claim(
         "silent-sockets",
         "Each socket of the node is one of its ports, a conversation with a peer, a mail host or "
-        "the resolver, or a pair inside it; nothing goes to any other, not even on the loopback or "
-        "to a socket in a folder.",
+        "the resolver, or a pair inside it; nothing goes to any other, not even on the loopback "
+        "(but to its own port 25, for its health) or to a socket in a folder.",
         "D",
         "node",
         "tracepoints of socket, bind, connect, send and option calls",
