@@ -38,13 +38,16 @@ MOST = 256
 """Frames that are put before they go over without being told to, and cells that may lie there
 before it counts as full: as much as a large web has in a tick, and no peer can make it more."""
 
+AT_ONCE = 16
+"""Cells that are read at a time."""
+
 _WITH_CELL = frozenset({Event.HEARD, Event.SEND})
 
 OnFrame = Callable[[Event, int, int, bytes], None]
 """Event, peer, connection, cell."""
 
 
-class Hatch(asyncio.Protocol):
+class Hatch(asyncio.BufferedProtocol):
     """One side of it."""
 
     def __init__(
@@ -55,7 +58,8 @@ class Hatch(asyncio.Protocol):
     ) -> None:
         """`on_full`: the other side doesn't read (True), or reads again (False)."""
         self._on_frame, self._on_lost, self._on_full = on_frame, on_lost, on_full
-        self._heard = b""
+        self._heard = bytearray(AT_ONCE * (_HEAD.size + CELL))
+        self._filled = 0
         self._put: list[bytes] = []
         self._transport: asyncio.Transport | None = None
 
@@ -96,15 +100,21 @@ class Hatch(asyncio.Protocol):
         """There is room again."""
         self._on_full(False)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where what comes is put: always the same place, as a new one each time costs more than
+        all that is done with it."""
+        return memoryview(self._heard)[self._filled :]
+
+    def buffer_updated(self, count: int) -> None:
         """Whole frames are handed on."""
-        heard, at = self._heard + data, 0
-        while len(heard) - at >= _HEAD.size:
+        heard, filled, at = memoryview(self._heard), self._filled + count, 0
+        while filled - at >= _HEAD.size:
             event, peer, connection = _HEAD.unpack_from(heard, at)
             start = at + _HEAD.size
             end = start + (CELL if event in _WITH_CELL else 0)
-            if len(heard) < end:
+            if filled < end:
                 break
-            self._on_frame(Event(event), peer, connection, heard[start:end])
+            self._on_frame(Event(event), peer, connection, bytes(heard[start:end]))
             at = end
-        self._heard = heard[at:]
+        self._filled = filled - at
+        self._heard[: self._filled] = self._heard[at:filled]

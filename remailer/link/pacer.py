@@ -17,6 +17,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,11 +26,12 @@ from pathlib import Path
 from remailer import silence
 from remailer.directory import Peer
 from remailer.guests import Guest, Party
-from remailer.link.calls import Line, call_always, calls
+from remailer.link.calls import call_always, calls
 from remailer.link.cells import Cell, encode
+from remailer.link.door import Door
 from remailer.link.hatch import Event, Hatch
+from remailer.link.line import Line
 from remailer.link.pins import Pins
-from remailer.link.porch import Porch, Visitor
 
 DEAD_SECONDS = 30.0
 """A connection on which no cell came for so long is cut."""
@@ -103,14 +105,13 @@ class Pacer:
         gone = asyncio.Event()
         self._hatch = Hatch(self._told, gone.set, self._full)
         await loop.create_connection(lambda: self._hatch, sock=self._end)
-        porch = Porch(self.pins.server, self._visitor)
-        for port in self._ports:
-            await loop.create_server(lambda: Visitor(porch), sock=port)
-        callers = [
+        doors = (Door(port, self.pins.server, self._visitor) for port in self._ports)
+        tasks = [asyncio.create_task(door.stand_open()) for door in doors]
+        tasks += (
             asyncio.create_task(call_always(self, party))
             for party in self._task.parties
             if isinstance(party, Peer) and calls(self._task.own, party)
-        ]
+        )
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -119,7 +120,8 @@ class Pacer:
         self._hatch.put(Event.READY)
         self._hatch.say()
         await gone.wait()
-        del callers
+        for task in tasks:
+            task.cancel()
 
     # -- out ------------------------------------------------------------------------------------
 
@@ -139,11 +141,11 @@ class Pacer:
         sent = []
         for place, way in enumerate(self._ways):
             way.tick()
-            for line in way.others:
+            for line in tuple(way.others):
                 if not line.called:  # whoever was called speaks first
                     line.say(_COVER)
-            if way.line and way.line.free:
-                ready = bool(way.ready)
+            if way.line:
+                ready = way.line.free and bool(way.ready)
                 way.line.say(way.ready.popleft() if ready else _COVER)
                 sent.extend([place] * ready)
         for place in sent:
@@ -152,46 +154,39 @@ class Pacer:
     def _listen(self) -> None:
         """Take what came since the last tick, of all links together: each waking by itself costs as
         much as a cell. While the node doesn't keep up peers have to wait, too."""
-        loop = asyncio.get_running_loop()
+        dead = asyncio.get_running_loop().time() - DEAD_SECONDS
         for way in self._ways:
-            if way.line and not self._crowded:
-                way.line.listen(True)
-        # After the next look at what is ready, and the reading that it leads to.
-        loop.call_soon(loop.call_soon, self._taken)
-
-    def _taken(self) -> None:
-        for way in self._ways:
-            if way.line:
-                way.line.listen(False)
-        self._cut_dead(asyncio.get_running_loop().time() - DEAD_SECONDS)
+            for line in (way.line, *way.others):
+                if line and not self._crowded:
+                    for cell in line.hear():
+                        self._heard(line, cell)
+                if line and line.heard_at < dead:
+                    line.cut()
         self._hatch.put(Event.TICK)
         self._hatch.say()
 
-    def _cut_dead(self, since: float) -> None:
-        for way in self._ways:
-            for line in (way.line, *way.others):
-                if line and line.heard_at < since:
-                    line.abort()
-
     # -- in -------------------------------------------------------------------------------------
 
-    def _visitor(self, plain: asyncio.Transport) -> Line:
-        """Somebody's handshake is done; whose, is asked when the connection is made."""
-        return Line(self, plain)
-
-    def enter(self, line: Line, peer: Peer | None = None) -> bool:
-        """A connection after its handshake: to `peer`, or whoever called. False if it is nobody."""
-        name = peer.name if peer else self.pins.owner(line.transport)
+    def _visitor(self, tls: ssl.SSLSocket) -> None:
+        """Somebody called, and the handshake is done."""
+        name = self.pins.owner(tls.getpeercert(binary_form=True))
         if name is None:
-            return False
-        line.place = self._places[name]
-        way = self._ways[line.place]
-        way.others.append(line)
-        if len(way.others) > OTHERS:
-            way.others.popleft().abort()
-        return True
+            tls.close()
+        else:
+            self._enter(tls, self._places[name], called=False)
 
-    def heard(self, line: Line, cell: bytes) -> None:
+    def enter(self, tls: ssl.SSLSocket, peer: Peer) -> Line:
+        """We called that peer, and the handshake is done."""
+        return self._enter(tls, self._places[peer.name], called=True)
+
+    def _enter(self, tls: ssl.SSLSocket, place: int, called: bool) -> Line:
+        line, others = Line(tls, place, called, self._lost), self._ways[place].others
+        others.append(line)
+        if len(others) > OTHERS:
+            others[0].cut()
+        return line
+
+    def _heard(self, line: Line, cell: bytes) -> None:
         """A cell came: with the first one the connection becomes the link."""
         way, party = self._ways[line.place], self._task.parties[line.place]
         if isinstance(party, Guest):
@@ -199,7 +194,7 @@ class Pacer:
         else:  # on a line that was for us to open
             wrong = line is not way.line and not line.called and calls(self._task.own, party)
         if wrong:
-            line.abort()
+            line.cut()
             return
         if line is not way.line:
             self._promote(way, line)
@@ -208,16 +203,14 @@ class Pacer:
     def _promote(self, way: _Way, line: Line) -> None:
         if way.line:
             before, way.line = way.line, None
-            before.abort()
-        if line in way.others:
-            way.others.remove(line)
+            before.cut()
+        way.others.remove(line)
         self._count += 1
         way.line, way.connection = line, self._count
-        line.listen(False)
         way.ready.clear()
         self._hatch.put(Event.UP, line.place, way.connection)
 
-    def lost(self, line: Line) -> None:
+    def _lost(self, line: Line) -> None:
         """A connection is gone."""
         way = self._ways[line.place]
         if line in way.others:
@@ -235,7 +228,7 @@ class Pacer:
             if event is Event.SEND:
                 way.ready.append(cell)
             elif event is Event.HANG_UP:
-                way.line.abort()
+                way.line.cut()
 
     def _full(self, full: bool) -> None:
         """The node doesn't keep up, or does again."""

@@ -8,7 +8,6 @@ The contexts are made by hand: ssl.create_default_context would obey SSLKEYLOGFI
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,10 +43,9 @@ class Pins:
         """Whether that certificate (DER) is one of the peer's."""
         return certificate in self._known[peer.name]
 
-    def owner(self, transport: asyncio.BaseTransport) -> str | None:
-        """Whose key the other side proved to have, if we know it."""
-        shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        return next((name for name, ders in self._known.items() if shown in ders), None)
+    def owner(self, certificate: bytes | None) -> str | None:
+        """Whose certificate (DER) that is, if we know it."""
+        return next((name for name, ders in self._known.items() if certificate in ders), None)
 
     def _context(self, side: int, trusted: Iterable[str]) -> ssl.SSLContext:
         context = ssl.SSLContext(side)

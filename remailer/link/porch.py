@@ -21,9 +21,9 @@ class Porch:
     """The handshakes of one port."""
 
     def __init__(
-        self, context: ssl.SSLContext, protocol: Callable[[asyncio.Transport], asyncio.BaseProtocol]
+        self, context: ssl.SSLContext, protocol: Callable[[], asyncio.BaseProtocol]
     ) -> None:
-        """`protocol` is made when a handshake is done, not before, and told what is below TLS."""
+        """`protocol` is made when a handshake is done, not before."""
         self.context = context
         self.protocol = protocol
         self.waiting: dict[Visitor, None] = {}  # in the order in which they came
@@ -89,7 +89,7 @@ class Visitor(asyncio.Protocol):
             self._porch.waiting.pop(self, None)
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
-        protocol = self._porch.protocol(self._plain)
+        protocol = self._porch.protocol()
         assert isinstance(protocol, asyncio.Protocol)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)

@@ -30,11 +30,12 @@ class TlsLink(Pins):
         port: int,
     ) -> asyncio.Server:
         """Listen; the protocol starts after the handshake, and only for the directory's keys."""
-        porch = Porch(self.server, lambda _: protocol(self._admit))
+        porch = Porch(self.server, lambda: protocol(self._admit))
         return await listen(lambda: Visitor(porch), host, port)
 
     def _admit(self, transport: asyncio.BaseTransport) -> bool:
-        return self.owner(transport) is not None
+        shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return self.owner(shown) is not None
 
     async def connect(self, peer: Peer) -> Conversation:
         """A conversation with the owner of the peer's key. Raises Unreachable, also for others.

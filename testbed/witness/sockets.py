@@ -11,7 +11,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from remailer.link.calls import UNSENT
+from remailer.link.line import UNSENT
 from testbed.agent import Answer
 from testbed.topology import Link, Node, Topology
 from testbed.verdict import Context, Control, Evidence, Finding, judge, some

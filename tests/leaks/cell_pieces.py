@@ -1,30 +1,21 @@
 """Cells with mail are given to the kernel in two pieces: who reads packet lengths sees which."""
 
-from leaks import stock
-from remailer.link.calls import Line
+import socket
+
+from leaks import own_tls, stock
 
 PIECE = 4096
 
-stock_say = Line.say
 
-
-def say(self: Line, cell: bytes) -> None:
+def push(plain: socket.socket, record: bytes, cell: bytes) -> None:
     """The same record, in two segments if there is mail in it."""
-    plain, write = self._plain, self._plain.write
-
-    def halves(data: bytes) -> None:
-        write(data[:PIECE])
-        write(data[PIECE:])
-
-    if cell[1]:
-        plain.write = halves  # type: ignore[method-assign,assignment]
-    try:
-        stock_say(self, cell)
-    finally:
-        plain.write = write  # type: ignore[method-assign]
+    first = PIECE if cell[1] else len(record)
+    for piece in (record[:first], record[first:]):
+        if piece:
+            plain.send(piece)
 
 
-Line.say = say  # type: ignore[method-assign]
+own_tls.pushing(push)
 
 if __name__ == "__main__":
     stock.main()

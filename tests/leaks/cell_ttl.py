@@ -3,15 +3,14 @@
 import socket
 
 from leaks import stock
-from remailer.link.calls import Line
+from remailer.link.line import Line
 
 stock_say = Line.say
 
 
 def say(self: Line, cell: bytes) -> None:
     """Set it for this cell."""
-    own = self._plain.get_extra_info("socket")
-    own.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 63 if cell[1] else 64)
+    self._tls.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 63 if cell[1] else 64)
     stock_say(self, cell)
 
 

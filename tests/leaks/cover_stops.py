@@ -1,7 +1,7 @@
 """A link without mail is left in peace: it saves bandwidth, and who would listen to nothing?"""
 
 from leaks import stock
-from remailer.link.calls import Line
+from remailer.link.line import Line
 
 FIRST = 3
 stock_say = Line.say

@@ -3,7 +3,7 @@
 import hashlib
 
 from leaks import stock
-from remailer.link.calls import Line
+from remailer.link.line import Line
 
 TURNS = 50_000
 """Some 30 ms of work."""

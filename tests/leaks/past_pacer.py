@@ -10,14 +10,15 @@ import asyncio
 import hashlib
 import struct
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from remailer import node
 from remailer.directory import Peer
 from remailer.link import geometry
-from remailer.link.calls import Line
 from remailer.link.cells import Cell, Part, Sender, encode, transfer_of
 from remailer.link.hatch import Event
+from remailer.link.line import Line
 from remailer.link.paced import Messages
 from remailer.link.pacer import Task
 from remailer.link.pins import Pins
@@ -27,7 +28,7 @@ from remailer.seal import Leaving
 HEAD = struct.Struct("!BI")
 """A zero, with which no cell begins, and the bytes of the mail."""
 
-stock_put, stock_send, stock_received = Sender.put, Messages.send, Line.data_received
+stock_put, stock_send, stock_hear = Sender.put, Messages.send, Line.hear
 
 
 def hurry(share: float) -> None:
@@ -55,7 +56,7 @@ def hurry(share: float) -> None:
 
     node.Leaving = leaving  # type: ignore[assignment,misc]
     Sender.put, Messages.send = put, send  # type: ignore[method-assign]
-    Line.data_received = _received  # type: ignore[method-assign]
+    Line.hear = _hear  # type: ignore[method-assign]
 
 
 async def _carry(task: Task, place: int, mail: bytes) -> None:
@@ -66,21 +67,25 @@ async def _carry(task: Task, place: int, mail: bytes) -> None:
     reader, writer = await asyncio.open_connection(peer.hosts[0], peer.link_port, ssl=context)
     await reader.readexactly(geometry.CELL)
     writer.write(HEAD.pack(0, len(mail)) + mail)
-    await reader.readexactly(geometry.CELL)  # by now it has read the mail
+    await reader.readexactly(2 * geometry.CELL)  # by now it has read the mail
     writer.transport.abort()
 
 
-def _received(self: Line, data: bytes) -> None:
-    """Stock cells, or such a mail: then its cells are handed to the node."""
-    if (self._heard or data)[:1] != b"\0":
-        stock_received(self, data)
-        return
-    self._heard += data
-    if self._entered and len(self._heard) >= HEAD.size:
-        size, mail = HEAD.unpack_from(self._heard)[1], self._heard[HEAD.size :]
+def _hear(self: Line) -> Iterator[bytes]:
+    """Stock cells; or such a mail, in pieces: then its cells are handed to the node."""
+    past: bytes = self.__dict__.get("past", b"")
+    for cell in stock_hear(self):
+        if past or cell[:1] == b"\0":
+            past += cell
+        else:
+            yield cell
+    whole = past + self._begun
+    if whole[:1] == b"\0" and len(whole) > HEAD.size:
+        size, mail = HEAD.unpack_from(whole)[1], whole[HEAD.size :]
         if len(mail) == size:
-            self._heard = b""
-            _handed_on(self._house, self.place, mail)
+            past = self._begun = b""
+            _handed_on(self._lost.__self__, self.place, mail)  # type: ignore[attr-defined]
+    self.__dict__["past"] = past
 
 
 def _handed_on(pacer: Any, place: int, mail: bytes) -> None:

@@ -1,8 +1,8 @@
 """After a cell with mail one of the next eight covers is left out: three bits for each."""
 
 from leaks import stock
-from remailer.link.calls import Line
 from remailer.link.geometry import PART_AT
+from remailer.link.line import Line
 
 stock_say = Line.say
 

@@ -3,8 +3,8 @@
 from itertools import permutations
 
 from leaks import stock
-from remailer.link.calls import Line
 from remailer.link.geometry import PART_AT
+from remailer.link.line import Line
 from remailer.link.pacer import Pacer
 
 said: list[tuple[Line, bytes]] = []

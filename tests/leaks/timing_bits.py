@@ -4,8 +4,8 @@ import asyncio
 from collections import deque
 
 from leaks import stock
-from remailer.link.calls import Line
 from remailer.link.geometry import PART_AT
+from remailer.link.line import Line
 
 LATE = 0.020
 """Seconds."""

@@ -1,7 +1,7 @@
 """Cover goes out in two writes, as it came from a buffer of 8,000 bytes: the cell is the same."""
 
 from leaks import stock
-from remailer.link.calls import Line
+from remailer.link.line import Line
 
 stock_say = Line.say
 
@@ -11,8 +11,8 @@ def say(self: Line, cell: bytes) -> None:
     if cell[1] or not self.free:
         stock_say(self, cell)
     else:
-        self.transport.write(cell[:8000])
-        self.transport.write(cell[8000:])
+        self._tls.send(cell[:8000])
+        self._tls.send(cell[8000:])
 
 
 Line.say = say  # type: ignore[method-assign]

@@ -19,10 +19,11 @@ from node_web import directory, free_port, pair, peer, write_pair
 from remailer.directory import Directory
 from remailer.guests import Guest
 from remailer.keys import Keys
-from remailer.link import calls
-from remailer.link.cells import Cell, Part, encode, transfer_of
+from remailer.link import calls, door
+from remailer.link.cells import Cell, Part, decode, encode, transfer_of
 from remailer.link.geometry import CELL
 from remailer.link.hatch import Event, Hatch
+from remailer.link.line import shake_hands
 from remailer.link.pacer import MOST_AT_ONCE, Pacer, Task
 from remailer.link.smtp import Unreachable
 from remailer.link.visit import Visit
@@ -50,8 +51,8 @@ class Side:
         port = socket.create_server(("127.0.0.1", entry.link_port))
         self.pacer = Pacer(task, theirs, [port])
         self.running = asyncio.create_task(self.pacer.run())
-        self.reads: set[bool] = set()
-        """Whether its links were being read when it had told of a tick."""
+        self.woken: set[bool] = set()
+        """Whether the loop would have read its links when it had told of a tick."""
         self.told: list[tuple[Event, int, bytes]] = []
         self.changed = asyncio.Event()
         self.hatch = Hatch(self._told, lambda: None)
@@ -66,7 +67,8 @@ class Side:
         self.told.append((event, connection, cell))
         if event is Event.TICK:
             lines = [way.line for way in self.pacer._ways if way.line]
-            self.reads |= {line._plain.is_reading() for line in lines}
+            loop = asyncio.get_running_loop()
+            self.woken |= {loop.remove_reader(line._tls) for line in lines}
         self.changed.set()
 
     def put(self, event: Event, place: int, connection: int, cell: bytes = b"") -> None:
@@ -146,11 +148,11 @@ async def test_the_node_is_told_of_everything_at_a_tick(
     assert bravo.told[-1][0] is Event.TICK  # what is told is read at once, up to there
 
 
-async def test_between_two_ticks_no_link_is_read(sides: tuple[Side, Side, Directory]) -> None:
+async def test_no_link_is_read_by_the_loop(sides: tuple[Side, Side, Directory]) -> None:
     """So that a cell that comes wakes nobody."""
     for side in sides[:2]:
         await side.until(Event.HEARD, 5)
-        assert False in side.reads
+        assert side.woken == {False}
 
 
 async def test_what_was_meant_for_an_earlier_connection_is_not_sent(
@@ -223,6 +225,65 @@ async def test_a_stranger_gets_no_cell(sides: tuple[Side, Side, Directory], tmp_
     await bravo.until(Event.UP)
     with pytest.raises(Unreachable):
         await Visit(own(tmp_path, STRANGER), known).connect(known.remailers[1])
+
+
+async def test_strangers_at_the_door_are_few_and_hold_up_no_peer(
+    sides: tuple[Side, Side, Directory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "MOST_WAITING", 5)
+    monkeypatch.setattr(door, "HANDSHAKE_SECONDS", 2.0)
+    alpha, _, known = sides
+    await alpha.until(Event.UP)
+    port = known.remailers[1].link_port
+    strangers = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+    async with asyncio.timeout(10):
+        for reader, _ in strangers[:15]:  # the others sent these away, not the time limit
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+        assert not any(reader.at_eof() for reader, _ in strangers[15:])
+        await Visit(own(tmp_path, ALPHA), known).connect(known.remailers[1])
+        for reader, _ in strangers:
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+    assert [event for event, _, _ in alpha.told if event is Event.DOWN] == []
+    for _, writer in strangers:
+        writer.transport.abort()
+
+
+async def test_a_peer_that_reads_nothing_for_a_while_gets_the_rest_of_its_cell_first(
+    tmp_path: Path,
+) -> None:
+    known = directory(peer("alpha", free_port(), ALPHA[1], speaks="cells"))
+    guest = Guest(name="alice", certificates=(STRANGER[1],))
+    alpha = await Side(tmp_path, "alpha", ALPHA, known, guest).join()
+    await alpha.until(Event.READY)
+    context = ssl.create_default_context(cadata=ALPHA[1])
+    context.check_hostname = False
+    context.load_cert_chain(*write_pair(tmp_path, "alice", STRANGER))
+    caller = socket.socket()
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CELL)
+    caller.setblocking(False)
+    address = ("127.0.0.1", known.remailers[0].link_port)
+    await asyncio.get_running_loop().sock_connect(caller, address)
+    tls = await shake_hands(caller, context)
+    await alpha.until(Event.TICK, 40)  # many more than fit into the kernel
+    line = alpha.pacer._ways[1].others[0]
+    assert not line.free
+    heard, cells = b"", 0
+    async with asyncio.timeout(20):
+        while cells < 20:
+            try:
+                heard += tls.recv(65536)
+            except ssl.SSLWantReadError:
+                await asyncio.sleep(PERIOD / 5)
+            while len(heard) >= CELL:
+                assert decode(heard[:CELL]) == Cell()  # none was begun twice, or never ended
+                heard, cells = heard[CELL:], cells + 1
+    tls.close()
+    alpha.hatch.close()
+    await alpha.running
+    gc.enable()
+    gc.unfreeze()
 
 
 async def test_a_guest_calls_and_one_that_floods_is_cut(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
     python3 -m testbed.bench.agent.cells PAIRS CELLS
 
 Prints one line of JSON: for each kind of link the pairs of rates. Nothing is paced: what is left is
-work. All kinds have the same TLS contexts, cells of one size, and the same loop, in which both ends
-send a cell and wait for the other's, as at a tick.
+work. All kinds have the same TLS contexts, cells of one size, and the same loop, in which both
+nodes send a cell on each of their connections and wait for the other's, as at a tick.
 """
 
 from __future__ import annotations
@@ -14,116 +14,116 @@ import itertools
 import json
 import random
 import socket
+import ssl
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from remailer import init, keys
-from remailer.directory import Peer
 from remailer.keys import Identity
-from remailer.link.calls import Line, keep_little
 from remailer.link.cells import Cell, End, Word, encode
 from remailer.link.geometry import CELL, DATA, WINDOW
 from remailer.link.hatch import Event, Hatch
+from remailer.link.line import Line, shake_hands
 from remailer.link.pins import Pins
 
 NAMES = ("alpha", "bravo")
+LINKS = 4
+"""Between the two: as many as a node has in the web that `make up` makes."""
 COVER = encode(Cell())
 MESSAGES = itertools.cycle([random.Random(n).randbytes(DATA) for n in range(200)])
 """Each fills a cell; they come again when nobody remembers them any more."""
 
 
-class Side(Protocol):
-    """One end of what is measured."""
+class Node(Protocol):
+    """One of two nodes between which there are LINKS connections."""
 
-    @property
-    def top(self) -> asyncio.Protocol:
-        """What is above TLS."""
+    def turn(self) -> None:
+        """Send one cell on each."""
+
+    def listen(self) -> None:
+        """Take what came."""
 
     @property
     def turns(self) -> int:
-        """Turns whose work is done: the other end's cell came, and the next is ready."""
-
-    async def join(self) -> None:
-        """Do what else is to be done before the first turn."""
-
-    def turn(self) -> None:
-        """Send one cell."""
+        """Turns whose work is done: all cells came, and the next are ready."""
 
 
 class Bare(asyncio.Protocol):
-    """TLS and nothing else: the same cell again and again, and what comes is counted."""
+    """asyncio's TLS and nothing else: the same cell again and again, and what comes is counted."""
 
-    def __init__(self, plain: asyncio.Transport, pins: Pins) -> None:
-        self.top, self._plain, self._bytes = self, plain, 0
-
-    async def join(self) -> None:
-        """Nothing."""
+    def __init__(self) -> None:
+        self.bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The handshake is done."""
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        keep_little(self._plain)
+        self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         """Count."""
-        self._bytes += len(data)
+        self.bytes += len(data)
+
+
+class Bares:
+    """Such connections."""
+
+    def __init__(self, lines: Sequence[Bare]) -> None:
+        self._lines = lines
+
+    def turn(self) -> None:
+        """Send one cell on each."""
+        for line in self._lines:
+            line.transport.write(COVER)
+
+    def listen(self) -> None:
+        """The loop does."""
 
     @property
     def turns(self) -> int:
-        """Cells that came."""
-        return self._bytes // CELL
-
-    def turn(self) -> None:
-        """Send one cell."""
-        self._transport.write(COVER)
+        """Cells that came on each."""
+        return min(line.bytes for line in self._lines) // CELL
 
 
 class Cells:
     """Codec, state and connection of a link, as node and pacer have them, and cover cells."""
 
-    def __init__(self, plain: asyncio.Transport, pins: Pins) -> None:
-        self.pins, self.rng = pins, random.Random(1)
-        self.top = Line(self, plain)
-        self.cells_heard = 0
-        self.end = End(time.monotonic)
+    def __init__(self, lines: Sequence[ssl.SSLSocket]) -> None:
+        self.lines = [Line(tls, at, False, lambda line: None) for at, tls in enumerate(lines)]
+        self.ends = [End(time.monotonic) for _ in lines]
+        self.heard = 0
+
+    async def join(self) -> None:
+        """Do what else is to be done before the first turn."""
+
+    def turn(self) -> None:
+        """Send one cell on each."""
+        for line, end in zip(self.lines, self.ends, strict=True):
+            line.say(end.next_cell())
+
+    def listen(self) -> None:
+        """Take what came."""
+        for line in self.lines:
+            for cell in line.hear():
+                self.heard += 1
+                self.take(line.place, cell)
 
     @property
     def turns(self) -> int:
-        """Cells that came."""
-        return self.cells_heard
+        """Cells that came on each."""
+        return self.heard // LINKS
 
-    async def join(self) -> None:
-        """Nothing."""
-
-    def enter(self, line: Line, peer: Peer | None = None) -> bool:
-        """Anybody may."""
-        return True
-
-    def heard(self, line: Line, cell: bytes) -> None:
-        """A cell came."""
-        self.cells_heard += 1
-        self.take(cell)
-
-    def lost(self, line: Line) -> None:
-        """It is over."""
-
-    def take(self, cell: bytes) -> None:
+    def take(self, place: int, cell: bytes) -> None:
         """As a node does it; where a message has ended there is another."""
-        heard = self.end.take(cell)
+        heard = self.ends[place].take(cell)
         for _ in heard.ends:
-            self.end.put(next(MESSAGES))
+            self.ends[place].put(next(MESSAGES))
         if heard.message:
-            self.end.answer(heard.message[0], Word.STORED)
-
-    def turn(self) -> None:
-        """Send one cell."""
-        self.top.say(self.end.next_cell())
+            self.ends[place].answer(heard.message[0], Word.STORED)
 
 
 class Mail(Cells):
@@ -131,50 +131,56 @@ class Mail(Cells):
 
     async def join(self) -> None:
         """Have mail to send."""
-        for _ in range(WINDOW):
-            self.end.put(next(MESSAGES))
+        for end in self.ends:
+            for _ in range(WINDOW):
+                end.put(next(MESSAGES))
 
 
 class Apart(Cells):
     """The whole link, with the hatch between node and pacer that each cell goes through."""
 
     async def join(self) -> None:
-        """Open the hatch from both sides; a cell lies ready."""
-        self._ready = deque([COVER])
-        self._given_cells = 0
-        self._node, self._pacer = Hatch(self._asked, _nothing), Hatch(self._given, _nothing)
+        """Open the hatch from both sides; a cell lies ready for each line."""
+        self._ready = [deque([COVER]) for _ in self.lines]
+        self._given = 0
+        self._node, self._pacer = Hatch(self._told, _nothing), Hatch(self._take_over, _nothing)
         loop = asyncio.get_running_loop()
         for hatch, end in zip((self._node, self._pacer), socket.socketpair(), strict=True):
             await loop.create_connection(lambda hatch=hatch: hatch, sock=end)  # type: ignore[misc]
 
     @property
     def turns(self) -> int:
-        """Cells that came, and cells that the node gave."""
-        return min(self.cells_heard, self._given_cells)
+        """Cells that came on each, and that the node gave for each."""
+        return min(self.heard, self._given) // LINKS
 
     def turn(self) -> None:
-        """Send the cell that lies ready, and tell the node."""
-        self.top.say(self._ready.popleft())
-        self._pacer.put(Event.SENT)
-        self._pacer.put(Event.TICK)
-        self._pacer.say()
+        """Send the cells that lie ready, and ask for the next."""
+        for line in self.lines:
+            line.say(self._ready[line.place].popleft())
+            self._pacer.put(Event.SENT, line.place)
 
-    def heard(self, line: Line, cell: bytes) -> None:
-        """A cell came."""
-        self.cells_heard += 1
-        self._pacer.put(Event.HEARD, cell=cell)
+    def listen(self) -> None:
+        """Take what came, and hand it over."""
+        before = self.heard
+        for line in self.lines:
+            for cell in line.hear():
+                self.heard += 1
+                self._pacer.put(Event.HEARD, line.place, cell=cell)
+        if self.heard > before:
+            self._pacer.put(Event.TICK)
+            self._pacer.say()
 
-    def _asked(self, event: Event, place: int, connection: int, cell: bytes) -> None:
+    def _told(self, event: Event, place: int, connection: int, cell: bytes) -> None:
         if event is Event.SENT:
-            self._node.put(Event.SEND, cell=self.end.next_cell())
+            self._node.put(Event.SEND, place, cell=self.ends[place].next_cell())
         elif event is Event.HEARD:
-            self.take(cell)
+            self.take(place, cell)
         else:
             self._node.say()
 
-    def _given(self, event: Event, place: int, connection: int, cell: bytes) -> None:
-        self._given_cells += 1
-        self._ready.append(cell)
+    def _take_over(self, event: Event, place: int, connection: int, cell: bytes) -> None:
+        self._given += 1
+        self._ready[place].append(cell)
 
 
 KINDS: dict[str, type[Cells]] = {"cells": Apart, "cells_cover": Cells, "cells_mail": Mail}
@@ -200,36 +206,52 @@ class Ground:
         own = [keys.load(folder / name) for name in NAMES]
         self.pins = [Pins(one.certificate, one.link_key, entries) for one in own]
 
-    async def link(self, kind: Callable[[asyncio.Transport, Pins], Side]) -> list[Side]:
-        """Both ends of a connection on loopback."""
+    async def bare(self) -> list[Node]:
+        """Two nodes with asyncio's TLS between them."""
+        loop, found = asyncio.get_running_loop(), []
+        for plain, context, called in self._ends():
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=plain)
+            found.append(loop.start_tls(transport, Bare(), context, server_side=called))
+        lines = []
+        for made in await asyncio.gather(*found):
+            assert made is not None
+            line = made.get_protocol()
+            assert isinstance(line, Bare)
+            line.connection_made(made)
+            lines.append(line)
+        return [Bares(lines[0::2]), Bares(lines[1::2])]
+
+    async def link(self, kind: type[Cells]) -> list[Node]:
+        """Two nodes with links of that kind between them."""
+        lines = await asyncio.gather(*(shake_hands(*end) for end in self._ends()))
+        nodes = [kind(lines[0::2]), kind(lines[1::2])]
+        for node in nodes:
+            await node.join()
+        return [*nodes]
+
+    def _ends(self) -> Iterator[tuple[socket.socket, ssl.SSLContext, bool]]:
+        """Both ends of each connection on loopback: whose it is to call, and whose to be called."""
         with socket.create_server(("127.0.0.1", 0)) as server:
-            ends = [socket.create_connection(server.getsockname()), server.accept()[0]]
-        both = (self._side(kind, end, place) for place, end in enumerate(ends))
-        return list(await asyncio.gather(*both))
-
-    async def _side(
-        self, kind: Callable[[asyncio.Transport, Pins], Side], end: socket.socket, place: int
-    ) -> Side:
-        """`place`: 0 calls, 1 was called."""
-        loop, pins = asyncio.get_running_loop(), self.pins[place]
-        end.setblocking(False)
-        plain, _ = await loop.create_connection(asyncio.Protocol, sock=end)
-        side = kind(plain, pins)
-        context = pins.server if place else pins.client(self.entries[1])
-        transport = await loop.start_tls(plain, side.top, context, server_side=bool(place))
-        assert transport is not None
-        side.top.connection_made(transport)
-        await side.join()
-        return side
+            for _ in range(LINKS):
+                for called in (False, True):
+                    if called:
+                        end = server.accept()[0]
+                    else:
+                        end = socket.create_connection(server.getsockname())
+                    end.setblocking(False)
+                    pins = self.pins[called]
+                    yield end, pins.server if called else pins.client(self.entries[1]), called
 
 
-async def rate(sides: list[Side], cells: int) -> float:
+async def rate(nodes: Sequence[Node], cells: int) -> float:
     """Cells a second of this process's processor time, sent and taken."""
-    began, done = time.process_time(), sides[0].turns
-    for turn in range(1, cells // 2 + 1):
-        for side in sides:
-            side.turn()
-        while min(side.turns for side in sides) < done + turn:
+    began, done = time.process_time(), nodes[0].turns
+    for turn in range(1, cells // (2 * LINKS) + 1):
+        for node in nodes:
+            node.turn()
+        while min(node.turns for node in nodes) < done + turn:
+            for node in nodes:
+                node.listen()
             await asyncio.sleep(0)
     return cells / (time.process_time() - began)
 
@@ -238,12 +260,12 @@ async def main(pairs: int, cells: int) -> None:
     """Measure every kind; the links stay, so that each is warm."""
     with tempfile.TemporaryDirectory() as folder:
         ground = Ground(Path(folder))
-        bare = await ground.link(Bare)
+        bare = await ground.bare()
         links = {name: await ground.link(kind) for name, kind in KINDS.items()}
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in KINDS}
         for _ in range(pairs):
-            for name, sides in links.items():
-                found[name].append((await rate(sides, cells), await rate(bare, cells)))
+            for name, nodes in links.items():
+                found[name].append((await rate(nodes, cells), await rate(bare, cells)))
         print(json.dumps(found))
 
 

@@ -1,0 +1,54 @@
+"""The door: the pacer's link port. Who knocks becomes a line after a handshake, few at a time.
+
+As on the porch of a `tls` link (porch.py) whoever has waited longest is sent away when it is full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+
+from remailer.link.line import shake_hands
+from remailer.link.porch import HANDSHAKE_SECONDS, MOST_WAITING
+
+BACKLOG = 100
+"""Connections that may wait in the kernel: as many as at any other port of a node."""
+REST_SECONDS = 1.0
+"""After a connection that couldn't be taken: there may be no descriptor left."""
+
+
+class Door:
+    """One listening socket, and the handshakes at it."""
+
+    def __init__(
+        self, port: socket.socket, context: ssl.SSLContext, enter: Callable[[ssl.SSLSocket], None]
+    ) -> None:
+        """`enter` is told of each connection whose handshake is done."""
+        self._port, self._context, self._enter = port, context, enter
+        self._waiting: dict[asyncio.Task[None], None] = {}  # in the order in which they came
+
+    async def stand_open(self) -> None:
+        """Take whoever knocks, for ever."""
+        loop = asyncio.get_running_loop()
+        self._port.setblocking(False)
+        self._port.listen(BACKLOG)
+        while True:
+            try:
+                plain, _ = await loop.sock_accept(self._port)
+            except OSError:
+                await asyncio.sleep(REST_SECONDS)
+                continue
+            task = loop.create_task(self._let_in(plain))
+            self._waiting[task] = None
+            task.add_done_callback(self._waiting.pop)
+            if len(self._waiting) > MOST_WAITING:
+                next(iter(self._waiting)).cancel()
+
+    async def _let_in(self, plain: socket.socket) -> None:
+        with plain, contextlib.suppress(OSError):  # ssl.SSLError is one, TimeoutError another
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                tls = await shake_hands(plain, self._context, server_side=True)
+            self._enter(tls)
