@@ -320,8 +320,9 @@ def matrix(
         ),
         stress=bool(_number("STRESS", 0)),
     )
-    kinds = ("-full" if full else "") + ("-stressed" if plan.stress else "")
-    kept = out / f"matrix-{seed}-{asked.nodes}{kinds}"
+    only = [value.replace(":", "-") for name in ("LINK", "POOL") if (value := _env(name, ""))]
+    kinds = ["full"] * full + ["stressed"] * plan.stress
+    kept = out / "-".join(["matrix", str(seed), str(asked.nodes), *kinds, *only])
     print(f"seed {seed}: if it is interrupted, SEED={seed} goes on where it was", file=sys.stderr)
     with Progress() as progress:
         lab = run.Lab(docker, CACHE, name, kept, tapes=bool(_number("KEEP", 0)))

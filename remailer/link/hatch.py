@@ -41,6 +41,7 @@ before it counts as full: as much as a large web has in a tick, and no peer can 
 AT_ONCE = 16
 """Cells that are read at a time."""
 
+_EVENTS = {event.value: event for event in Event}
 _WITH_CELL = frozenset({Event.HEARD, Event.SEND})
 
 OnFrame = Callable[[Event, int, int, bytes], None]
@@ -114,7 +115,7 @@ class Hatch(asyncio.BufferedProtocol):
             end = start + (CELL if event in _WITH_CELL else 0)
             if filled < end:
                 break
-            self._on_frame(Event(event), peer, connection, bytes(heard[start:end]))
+            self._on_frame(_EVENTS[event], peer, connection, bytes(heard[start:end]))
             at = end
         self._filled = filled - at
         self._heard[: self._filled] = self._heard[at:filled]

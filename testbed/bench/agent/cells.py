@@ -160,8 +160,10 @@ class Apart(Cells):
             self._pacer.put(Event.SENT, line.place)
 
     def listen(self) -> None:
-        """Take what came, and hand it over."""
+        """Take what came, once a turn, and hand it over."""
         before = self.heard
+        if before // LINKS > self.turns:
+            return
         for line in self.lines:
             for cell in line.hear():
                 self.heard += 1
