@@ -26,15 +26,15 @@ class Door:
     def __init__(
         self, port: socket.socket, context: ssl.SSLContext, enter: Callable[[ssl.SSLSocket], None]
     ) -> None:
-        """`enter` is told of each connection whose handshake is done."""
+        """From now on people may knock; `enter` is told of each whose handshake is done."""
+        port.setblocking(False)
+        port.listen(BACKLOG)
         self._port, self._context, self._enter = port, context, enter
         self._waiting: dict[asyncio.Task[None], None] = {}  # in the order in which they came
 
     async def stand_open(self) -> None:
-        """Take whoever knocks, for ever."""
+        """Let in whoever knocks, for ever."""
         loop = asyncio.get_running_loop()
-        self._port.setblocking(False)
-        self._port.listen(BACKLOG)
         while True:
             try:
                 plain, _ = await loop.sock_accept(self._port)

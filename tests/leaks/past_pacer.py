@@ -49,10 +49,11 @@ def hurry(share: float) -> None:
     async def send(self: Messages, recipient: str, mail: bytes) -> Outcome:
         if not chosen(mail):
             return await stock_send(self, recipient, mail)
-        told, _ = await asyncio.gather(
-            stock_send(self, recipient, mail), _carry(self._link._task, self._pair.place, mail)
-        )
-        return told
+        carried = asyncio.create_task(_carry(self._link._task, self._pair.place, mail))
+        try:
+            return await stock_send(self, recipient, mail)
+        finally:
+            carried.cancel()
 
     node.Leaving = leaving  # type: ignore[assignment,misc]
     Sender.put, Messages.send = put, send  # type: ignore[method-assign]
@@ -65,10 +66,13 @@ async def _carry(task: Task, place: int, mail: bytes) -> None:
     assert isinstance(peer, Peer)
     context = Pins(task.certificate, task.key, task.parties).client(peer)
     reader, writer = await asyncio.open_connection(peer.hosts[0], peer.link_port, ssl=context)
-    await reader.readexactly(geometry.CELL)
-    writer.write(HEAD.pack(0, len(mail)) + mail)
-    await reader.readexactly(2 * geometry.CELL)  # by now it has read the mail
-    writer.transport.abort()
+    try:
+        await reader.readexactly(geometry.CELL)
+        writer.write(HEAD.pack(0, len(mail)) + mail)
+        while await reader.read(geometry.CELL):
+            pass  # until the answer has come by the link
+    finally:
+        writer.transport.abort()
 
 
 def _hear(self: Line) -> Iterator[bytes]:

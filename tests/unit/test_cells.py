@@ -272,10 +272,16 @@ def test_frames_come_out_whole_however_they_come_in() -> None:
         got.clear()
         reader = Hatch(lambda *frame: got.append(frame), lambda: None)
         for at in range(0, len(wire.data), step):
-            reader.data_received(wire.data[at : at + step])
+            pour(reader, wire.data[at : at + step])
         assert got == frames
-    reader.data_received(wire.data[:3])
+    pour(reader, wire.data[:3])
     assert got == frames
+
+
+def pour(hatch: Hatch, data: bytes) -> None:
+    """As a transport does what came."""
+    hatch.get_buffer(-1)[: len(data)] = data
+    hatch.buffer_updated(len(data))
 
 
 def test_no_peer_can_fill_a_hatch_between_two_ticks() -> None:

@@ -176,7 +176,7 @@ async def test_the_mail_that_is_planted_past_the_pacer_waits_for_no_cell(
     await web.forward("alpha,bravo,charlie", b"the links are up\r\n")
     await web.receive()
     await web.forward("alpha,bravo,charlie", BIG)  # as cells it would take ten seconds a link
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(15):
         (got,) = await web.receive()
     assert got.endswith(b"\r\n\r\n" + BIG)
     assert web.got.empty()
