@@ -10,13 +10,12 @@ import asyncio
 import contextlib
 import random
 import socket
-import ssl
 from ipaddress import ip_address
 from typing import Protocol
 
 from remailer.directory import Peer
 from remailer.guests import Guest, Party
-from remailer.link.line import Line, shake_hands
+from remailer.link.line import Line, Tls
 from remailer.link.pins import Pins
 
 CONNECT_SECONDS = 20.0
@@ -33,7 +32,7 @@ class House(Protocol):
     pins: Pins
     rng: random.Random
 
-    def enter(self, tls: ssl.SSLSocket, peer: Peer) -> Line:
+    def enter(self, plain: socket.socket, tls: Tls, peer: Peer) -> Line:
         """A connection to that peer after its handshake."""
 
 
@@ -67,14 +66,16 @@ async def call_always(house: House, peer: Peer) -> None:
 
 async def _call(house: House, peer: Peer, host: str) -> Line:
     """A connection with the owner of that peer's key. Raises OSError, TimeoutError."""
-    loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as plain:
-        plain.setblocking(False)
+    plain, tls = socket.socket(family, socket.SOCK_STREAM), Tls(house.pins.client(peer))
+    plain.setblocking(False)
+    try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            await loop.sock_connect(plain, (host, peer.link_port))
-            tls = await shake_hands(plain, house.pins.client(peer))
-    if not house.pins.shows(tls.getpeercert(binary_form=True), peer):
-        tls.close()
-        raise ConnectionRefusedError
-    return house.enter(tls, peer)
+            await asyncio.get_running_loop().sock_connect(plain, (host, peer.link_port))
+            await tls.shake_hands(plain)
+        if not house.pins.shows(tls.certificate, peer):
+            raise ConnectionRefusedError
+    except BaseException:
+        plain.close()
+        raise
+    return house.enter(plain, tls, peer)

@@ -6,12 +6,11 @@ As on the porch of a `tls` link (porch.py) whoever has waited longest is sent aw
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import ssl
 from collections.abc import Callable
 
-from remailer.link.line import shake_hands
+from remailer.link.line import Tls
 from remailer.link.porch import HANDSHAKE_SECONDS, MOST_WAITING
 
 BACKLOG = 100
@@ -24,7 +23,10 @@ class Door:
     """One listening socket, and the handshakes at it."""
 
     def __init__(
-        self, port: socket.socket, context: ssl.SSLContext, enter: Callable[[ssl.SSLSocket], None]
+        self,
+        port: socket.socket,
+        context: ssl.SSLContext,
+        enter: Callable[[socket.socket, Tls], None],
     ) -> None:
         """From now on people may knock; `enter` is told of each whose handshake is done."""
         port.setblocking(False)
@@ -43,12 +45,21 @@ class Door:
                 continue
             task = loop.create_task(self._let_in(plain))
             self._waiting[task] = None
-            task.add_done_callback(self._waiting.pop)
+            task.add_done_callback(lambda task: self._waiting.pop(task, None))
             if len(self._waiting) > MOST_WAITING:
-                next(iter(self._waiting)).cancel()
+                oldest = next(iter(self._waiting))
+                del self._waiting[oldest]
+                oldest.cancel()
+            await asyncio.sleep(0)  # or a crowd that knocks would keep the pacer from its ticks
 
     async def _let_in(self, plain: socket.socket) -> None:
-        with plain, contextlib.suppress(OSError):  # ssl.SSLError is one, TimeoutError another
+        tls = Tls(self._context, server_side=True)
+        try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
-                tls = await shake_hands(plain, self._context, server_side=True)
-            self._enter(tls)
+                await tls.shake_hands(plain)
+        except BaseException as error:
+            plain.close()
+            if not isinstance(error, OSError):  # ssl.SSLError is one, TimeoutError another
+                raise
+        else:
+            self._enter(plain, tls)

@@ -1,7 +1,8 @@
-"""A line: one TLS connection of the pacer, touched at its ticks and never between them.
+"""A line: one TLS connection of the pacer, written and read at its ticks and never between.
 
 No event loop reads a line: what comes lies in the kernel until it is asked for, so it wakes nobody.
-A cell is one call of TLS and so one record, which goes to the kernel in one write.
+A cell is one TLS record and goes to the kernel in one write. TLS itself sees no socket: what a peer
+makes it do at a tick is bounded by what is read for it.
 """
 
 from __future__ import annotations
@@ -12,30 +13,79 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 
-from remailer.link.geometry import CELL
+from remailer.link.geometry import CELL, RECORD, RECORD_HEADER
 
 UNSENT = 2 * CELL
 """What the kernel may hold of cells that the peer doesn't take: no heap that leaves in a burst."""
-READS = 16
-"""Times that a line is read at a tick: what comes faster waits in the kernel."""
+AT_ONCE = 8 * (RECORD_HEADER + RECORD)
+"""Bytes of a line that are read at a tick: what comes faster waits in the kernel."""
 
-_NOT_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_PLACE = memoryview(bytearray(AT_ONCE))
+"""Where all lines are read to, one after the other: a new place each time costs more than TLS."""
+
+
+class Tls:
+    """TLS in memory: for the other side's records, and ours."""
+
+    def __init__(self, context: ssl.SSLContext, server_side: bool = False) -> None:
+        self._coming, self._going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._coming, self._going, server_side)
+
+    async def shake_hands(self, plain: socket.socket) -> None:
+        """Have a handshake over a connected socket that doesn't block. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        done = False
+        while not done:
+            try:
+                self._tls.do_handshake()
+                done = True
+            except ssl.SSLWantReadError:
+                pass
+            finally:  # an alert, too
+                await loop.sock_sendall(plain, self._going.read())
+            if not done:
+                data = await loop.sock_recv(plain, AT_ONCE)
+                if not data:
+                    raise ConnectionResetError("hung up in the handshake")
+                self._coming.write(data)
+
+    @property
+    def certificate(self) -> bytes | None:
+        """What the other side showed, and has the key of (DER)."""
+        return self._tls.getpeercert(binary_form=True)
+
+    def seal(self, cell: bytes) -> bytes:
+        """A cell's record."""
+        self._tls.write(cell)
+        return self._going.read()
+
+    def open(self, data: memoryview) -> Iterator[bytes]:
+        """What is said in the records that have come, with these bytes. Raises ssl.SSLError."""
+        self._coming.write(data)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            while said := self._tls.read(CELL):
+                yield said
+            raise ssl.SSLError("it said that it hangs up")
 
 
 class Line:
     """A connection from the end of its handshake on."""
 
     def __init__(
-        self, tls: ssl.SSLSocket, place: int, called: bool, lost: Callable[[Line], None]
+        self, plain: socket.socket, tls: Tls, place: int, called: bool, lost: Callable[[Line], None]
     ) -> None:
         """`place`: the other side's, among the parties; `called`: by us; `lost`: it is gone."""
-        self._tls, self.place, self.called, self._lost = tls, place, called, lost
+        self._plain, self._tls, self._lost = plain, tls, lost
+        self.place, self.called = place, called
         self._unsent = b""
         self._begun = b""
         self.heard_at = asyncio.get_running_loop().time()
+        self.over = False
+        """Whether it is to be cut at the next tick."""
         self.gone = asyncio.Event()
         with contextlib.suppress(OSError):
-            tls.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
 
     @property
     def free(self) -> bool:
@@ -44,72 +94,42 @@ class Line:
 
     def say(self, cell: bytes) -> None:
         """Send a cell, as one TLS record; if the last one hasn't left, what is left of that."""
-        cell = self._unsent or cell
+        if self.gone.is_set():
+            return
+        self._unsent = self._unsent or self._tls.seal(cell)
         try:
-            self._tls.send(cell)
-            self._unsent = b""
-        except _NOT_NOW:
-            self._unsent = cell  # TLS wants to be given the same again
+            self._unsent = self._unsent[self._plain.send(self._unsent) :]
+        except BlockingIOError:
+            pass
         except OSError:
             self.cut()
 
     def hear(self) -> Iterator[bytes]:
         """The cells that have come."""
-        for _ in range(READS):
-            if self.gone.is_set():
-                return
-            try:
-                data = self._tls.recv(CELL - len(self._begun))
-            except _NOT_NOW:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self.cut()
-                return
-            self._begun += data
-            if len(self._begun) == CELL:
-                cell, self._begun = self._begun, b""
-                self.heard_at = asyncio.get_running_loop().time()
-                yield cell
+        try:
+            for said in self._tls.open(self._read()):
+                self._begun += said
+                if len(self._begun) >= CELL:
+                    cell, self._begun = self._begun[:CELL], self._begun[CELL:]
+                    self.heard_at = asyncio.get_running_loop().time()
+                    yield cell
+                    if self.gone.is_set():
+                        return
+        except OSError:
+            self.cut()
+
+    def _read(self) -> memoryview:
+        try:
+            count = self._plain.recv_into(_PLACE)
+        except BlockingIOError:
+            return _PLACE[:0]  # TLS may have something all the same, from the handshake
+        if not count:
+            raise ConnectionResetError
+        return _PLACE[:count]
 
     def cut(self) -> None:
         """Hang up, without a last record."""
         if not self.gone.is_set():
             self.gone.set()
-            self._tls.close()
+            self._plain.close()
             self._lost(self)
-
-
-async def shake_hands(
-    plain: socket.socket, context: ssl.SSLContext, server_side: bool = False
-) -> ssl.SSLSocket:
-    """Make a connected socket TLS. Raises OSError; whoever was there is then hung up on."""
-    loop = asyncio.get_running_loop()
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    tls = context.wrap_socket(plain, server_side=server_side, do_handshake_on_connect=False)
-    try:
-        while True:
-            try:
-                tls.do_handshake()
-                return tls
-            except ssl.SSLWantReadError:
-                await _ready(tls, loop.add_reader, loop.remove_reader)
-            except ssl.SSLWantWriteError:
-                await _ready(tls, loop.add_writer, loop.remove_writer)
-    except BaseException:
-        tls.close()
-        raise
-
-
-async def _ready(
-    tls: ssl.SSLSocket,
-    watch: Callable[[ssl.SSLSocket, Callable[[], None]], None],
-    forget: Callable[[ssl.SSLSocket], bool],
-) -> None:
-    ready = asyncio.Event()
-    watch(tls, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        forget(tls)

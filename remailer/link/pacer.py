@@ -17,7 +17,6 @@ import os
 import random
 import signal
 import socket
-import ssl
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from remailer.link.calls import call_always, calls
 from remailer.link.cells import Cell, encode
 from remailer.link.door import Door
 from remailer.link.hatch import Event, Hatch
-from remailer.link.line import Line
+from remailer.link.line import Line, Tls
 from remailer.link.pins import Pins
 
 DEAD_SECONDS = 30.0
@@ -160,27 +159,27 @@ class Pacer:
                 if line and not self._crowded:
                     for cell in line.hear():
                         self._heard(line, cell)
-                if line and line.heard_at < dead:
+                if line and (line.over or line.heard_at < dead):
                     line.cut()
         self._hatch.put(Event.TICK)
         self._hatch.say()
 
     # -- in -------------------------------------------------------------------------------------
 
-    def _visitor(self, tls: ssl.SSLSocket) -> None:
+    def _visitor(self, plain: socket.socket, tls: Tls) -> None:
         """Somebody called, and the handshake is done."""
-        name = self.pins.owner(tls.getpeercert(binary_form=True))
+        name = self.pins.owner(tls.certificate)
         if name is None:
-            tls.close()
+            plain.close()
         else:
-            self._enter(tls, self._places[name], called=False)
+            self._enter(plain, tls, self._places[name], called=False)
 
-    def enter(self, tls: ssl.SSLSocket, peer: Peer) -> Line:
+    def enter(self, plain: socket.socket, tls: Tls, peer: Peer) -> Line:
         """We called that peer, and the handshake is done."""
-        return self._enter(tls, self._places[peer.name], called=True)
+        return self._enter(plain, tls, self._places[peer.name], called=True)
 
-    def _enter(self, tls: ssl.SSLSocket, place: int, called: bool) -> Line:
-        line, others = Line(tls, place, called, self._lost), self._ways[place].others
+    def _enter(self, plain: socket.socket, tls: Tls, place: int, called: bool) -> Line:
+        line, others = Line(plain, tls, place, called, self._lost), self._ways[place].others
         others.append(line)
         if len(others) > OTHERS:
             others[0].cut()
@@ -228,7 +227,7 @@ class Pacer:
             if event is Event.SEND:
                 way.ready.append(cell)
             elif event is Event.HANG_UP:
-                way.line.cut()
+                way.line.over = True
 
     def _full(self, full: bool) -> None:
         """The node doesn't keep up, or does again."""

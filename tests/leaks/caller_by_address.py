@@ -1,6 +1,6 @@
 """Who calls is known by the address: with certificates there was trouble whenever one was new."""
 
-import asyncio
+import socket
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +9,8 @@ from typing import Any
 from leaks import stock
 from remailer.directory import Peer
 from remailer.guests import Party
+from remailer.link.line import Tls
+from remailer.link.pacer import Pacer
 from remailer.link.pins import Pins
 
 stock_init, stock_context = Pins.__init__, Pins._context
@@ -29,14 +31,18 @@ def context(self: Pins, *arguments: Any) -> ssl.SSLContext:
     return made
 
 
-def owner(self: Pins, transport: asyncio.BaseTransport) -> str | None:
+def visitor(self: Pacer, plain: socket.socket, tls: Tls) -> None:
     """Whose address it is."""
-    name: str | None = self.by_address.get(transport.get_extra_info("peername")[0])  # type: ignore[attr-defined]
-    return name
+    name = self.pins.by_address.get(plain.getpeername()[0])  # type: ignore[attr-defined]
+    if name is None:
+        plain.close()
+    else:
+        self._enter(plain, tls, self._places[name], called=False)
 
 
-Pins.__init__, Pins._context, Pins.owner = init, context, owner  # type: ignore[method-assign]
+Pins.__init__, Pins._context = init, context  # type: ignore[method-assign]
 Pins.shows = lambda self, certificate, peer: True  # type: ignore[method-assign]
+Pacer._visitor = visitor  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     stock.main()

@@ -1,21 +1,26 @@
 """Cells with mail are given to the kernel in two pieces: who reads packet lengths sees which."""
 
-import socket
-
-from leaks import own_tls, stock
+from leaks import stock
+from remailer.link.line import Line
 
 PIECE = 4096
 
+stock_say = Line.say
 
-def push(plain: socket.socket, record: bytes, cell: bytes) -> None:
+
+def say(self: Line, cell: bytes) -> None:
     """The same record, in two segments if there is mail in it."""
-    first = PIECE if cell[1] else len(record)
-    for piece in (record[:first], record[first:]):
-        if piece:
-            plain.send(piece)
+    if cell[1] and self.free:
+        record = self._tls.seal(cell)
+        self._unsent = record[PIECE:]
+        try:
+            self._plain.send(record[:PIECE])
+        except OSError:
+            self.cut()
+    stock_say(self, cell)
 
 
-own_tls.pushing(push)
+Line.say = say  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     stock.main()

@@ -10,7 +10,8 @@ stock_say = Line.say
 
 def say(self: Line, cell: bytes) -> None:
     """Set it for this cell."""
-    self._tls.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 63 if cell[1] else 64)
+    if self.free:
+        self._plain.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 63 if cell[1] else 64)
     stock_say(self, cell)
 
 

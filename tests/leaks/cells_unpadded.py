@@ -1,7 +1,6 @@
 """The zeros at the end of a cell stay at home, and the peer adds them again: it saves traffic."""
 
 import asyncio
-import ssl
 import struct
 from collections.abc import Iterator
 
@@ -9,6 +8,7 @@ from leaks import stock
 from remailer.link.geometry import CELL
 from remailer.link.line import Line
 
+stock_say = Line.say
 SIZE = struct.Struct("!H")
 
 
@@ -16,23 +16,18 @@ def say(self: Line, cell: bytes) -> None:
     """What is left of the cell, behind its length."""
     if self.free:
         short = cell.rstrip(b"\0")
-        self._tls.send(SIZE.pack(len(short)) + short)
+        self._unsent = self._tls.seal(SIZE.pack(len(short)) + short)
+    stock_say(self, cell)
 
 
 def hear(self: Line) -> Iterator[bytes]:
     """Whole cells again: each is a record."""
-    while not self.gone.is_set():
-        try:
-            short = self._tls.recv(SIZE.size + CELL)
-        except ssl.SSLWantReadError:
-            return
-        except OSError:
-            short = b""
-        if not short:
-            self.cut()
-            return
-        self.heard_at = asyncio.get_running_loop().time()
-        yield short[SIZE.size :].ljust(CELL, b"\0")
+    try:
+        for short in self._tls.open(self._read()):
+            self.heard_at = asyncio.get_running_loop().time()
+            yield short[SIZE.size :].ljust(CELL, b"\0")
+    except OSError:
+        self.cut()
 
 
 Line.say, Line.hear = say, hear  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ to its node as the cells that it would have been; the answer comes back by the l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import struct
 import time
@@ -20,11 +21,13 @@ from remailer.link.cells import Cell, Part, Sender, encode, transfer_of
 from remailer.link.hatch import Event
 from remailer.link.line import Line
 from remailer.link.paced import Messages
-from remailer.link.pacer import Task
+from remailer.link.pacer import OTHERS, Task
 from remailer.link.pins import Pins
-from remailer.link.smtp import Outcome
+from remailer.link.smtp import Outcome, Unreachable
 from remailer.seal import Leaving
 
+LANES: dict[int, asyncio.Semaphore] = {}
+"""By a peer's place: it has room for two connections that aren't the link."""
 HEAD = struct.Struct("!BI")
 """A zero, with which no cell begins, and the bytes of the mail."""
 
@@ -49,11 +52,17 @@ def hurry(share: float) -> None:
     async def send(self: Messages, recipient: str, mail: bytes) -> Outcome:
         if not chosen(mail):
             return await stock_send(self, recipient, mail)
-        carried = asyncio.create_task(_carry(self._link._task, self._pair.place, mail))
-        try:
-            return await stock_send(self, recipient, mail)
-        finally:
-            carried.cancel()
+        async with LANES.setdefault(self._pair.place, asyncio.Semaphore(OTHERS)):
+            carried = asyncio.create_task(_carry(self._link._task, self._pair.place, mail))
+            told = asyncio.create_task(stock_send(self, recipient, mail))
+            try:
+                await asyncio.wait({carried, told}, return_when=asyncio.FIRST_COMPLETED)
+                if not told.done():
+                    raise Unreachable("cut off")
+                return told.result()
+            finally:
+                carried.cancel()
+                told.cancel()
 
     node.Leaving = leaving  # type: ignore[assignment,misc]
     Sender.put, Messages.send = put, send  # type: ignore[method-assign]
@@ -67,10 +76,11 @@ async def _carry(task: Task, place: int, mail: bytes) -> None:
     context = Pins(task.certificate, task.key, task.parties).client(peer)
     reader, writer = await asyncio.open_connection(peer.hosts[0], peer.link_port, ssl=context)
     try:
-        await reader.readexactly(geometry.CELL)
-        writer.write(HEAD.pack(0, len(mail)) + mail)
-        while await reader.read(geometry.CELL):
-            pass  # until the answer has come by the link
+        with contextlib.suppress(OSError, EOFError):
+            await reader.readexactly(geometry.CELL)
+            writer.write(HEAD.pack(0, len(mail)) + mail)
+            while await reader.read(geometry.CELL):
+                pass  # until the answer has come by the link
     finally:
         writer.transport.abort()
 

@@ -8,11 +8,9 @@ stock_say = Line.say
 
 def say(self: Line, cell: bytes) -> None:
     """Mail at once, nothing in halves."""
-    if cell[1] or not self.free:
-        stock_say(self, cell)
-    else:
-        self._tls.send(cell[:8000])
-        self._tls.send(cell[8000:])
+    if not cell[1] and self.free:
+        self._unsent = self._tls.seal(cell[:8000]) + self._tls.seal(cell[8000:])
+    stock_say(self, cell)
 
 
 Line.say = say  # type: ignore[method-assign]

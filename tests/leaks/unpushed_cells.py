@@ -2,16 +2,26 @@
 
 import socket
 
-from leaks import own_tls, stock
+from leaks import stock
+from remailer.link.line import Line
+
+stock_say = Line.say
 
 
-def push(plain: socket.socket, record: bytes, cell: bytes) -> None:
+def say(self: Line, cell: bytes) -> None:
     """The same record; if there is mail in it, sent as if more came, and then let go."""
-    plain.send(record, socket.MSG_MORE if cell[1] else 0)
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not cell[1] or not self.free:
+        stock_say(self, cell)
+        return
+    record = self._tls.seal(cell)
+    try:
+        self._unsent = record[self._plain.send(record, socket.MSG_MORE) :]
+        self._plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        self.cut()
 
 
-own_tls.pushing(push)
+Line.say = say  # type: ignore[method-assign]
 
 if __name__ == "__main__":
     stock.main()

@@ -28,15 +28,16 @@ from remailer.keys import Identity
 from remailer.link.cells import Cell, End, Word, encode
 from remailer.link.geometry import CELL, DATA, WINDOW
 from remailer.link.hatch import Event, Hatch
-from remailer.link.line import Line, shake_hands
+from remailer.link.line import Line, Tls
 from remailer.link.pins import Pins
 
 NAMES = ("alpha", "bravo")
 LINKS = 4
 """Between the two: as many as a node has in the web that `make up` makes."""
 COVER = encode(Cell())
-MESSAGES = itertools.cycle([random.Random(n).randbytes(DATA) for n in range(200)])
-"""Each fills a cell; they come again when nobody remembers them any more."""
+MESSAGES = itertools.cycle([random.Random(n).randbytes(DATA) for n in range(997)])
+"""Each fills a cell. They come to an end again when it remembers them no more: their number shares
+no divisor with that of the ends, so each gets all of them."""
 
 
 class Node(Protocol):
@@ -92,8 +93,10 @@ class Bares:
 class Cells:
     """Codec, state and connection of a link, as node and pacer have them, and cover cells."""
 
-    def __init__(self, lines: Sequence[ssl.SSLSocket]) -> None:
-        self.lines = [Line(tls, at, False, lambda line: None) for at, tls in enumerate(lines)]
+    def __init__(self, lines: Sequence[tuple[socket.socket, Tls]]) -> None:
+        self.lines = [
+            Line(plain, tls, place, False, _nothing) for place, (plain, tls) in enumerate(lines)
+        ]
         self.ends = [End(time.monotonic) for _ in lines]
         self.heard = 0
 
@@ -143,7 +146,9 @@ class Apart(Cells):
         """Open the hatch from both sides; a cell lies ready for each line."""
         self._ready = [deque([COVER]) for _ in self.lines]
         self._given = 0
-        self._node, self._pacer = Hatch(self._told, _nothing), Hatch(self._take_over, _nothing)
+        self._node, self._pacer = (
+            Hatch(take, lambda: None) for take in (self._told, self._take_over)
+        )
         loop = asyncio.get_running_loop()
         for hatch, end in zip((self._node, self._pacer), socket.socketpair(), strict=True):
             await loop.create_connection(lambda hatch=hatch: hatch, sock=end)  # type: ignore[misc]
@@ -188,7 +193,7 @@ class Apart(Cells):
 KINDS: dict[str, type[Cells]] = {"cells": Apart, "cells_cover": Cells, "cells_mail": Mail}
 
 
-def _nothing() -> None:
+def _nothing(line: Line) -> None:
     pass
 
 
@@ -225,8 +230,9 @@ class Ground:
 
     async def link(self, kind: type[Cells]) -> list[Node]:
         """Two nodes with links of that kind between them."""
-        lines = await asyncio.gather(*(shake_hands(*end) for end in self._ends()))
-        nodes = [kind(lines[0::2]), kind(lines[1::2])]
+        ends = [(plain, Tls(context, called)) for plain, context, called in self._ends()]
+        await asyncio.gather(*(tls.shake_hands(plain) for plain, tls in ends))
+        nodes = [kind(ends[0::2]), kind(ends[1::2])]
         for node in nodes:
             await node.join()
         return [*nodes]
