@@ -2,7 +2,8 @@
 
 No event loop reads a line: what comes lies in the kernel until it is asked for, so it wakes nobody.
 A cell is one TLS record and goes to the kernel in one write. TLS itself sees no socket: what a peer
-makes it do at a tick is bounded by what is read for it.
+makes it do at a tick is bounded by what is read for it; and with sockets CPython 3.13 tells the
+error of one (ssl.SSLSocket.send to who is gone) at the next one's reading, too, so all lines broke.
 """
 
 from __future__ import annotations

@@ -250,6 +250,24 @@ async def test_strangers_at_the_door_are_few_and_hold_up_no_peer(
         writer.transport.abort()
 
 
+async def test_a_line_that_breaks_takes_no_other_with_it(
+    sides: tuple[Side, Side, Directory], tmp_path: Path
+) -> None:
+    alpha, bravo, known = sides
+    await bravo.until(Event.UP)
+    context = ssl.create_default_context(cadata=BRAVO[1])
+    context.check_hostname = False
+    context.load_cert_chain(*write_pair(tmp_path, "visitor", ALPHA))
+    for _ in range(3):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", known.remailers[1].link_port, ssl=context
+        )
+        await reader.readexactly(CELL)
+        writer.transport.abort()  # what is sent to it next breaks it
+    await bravo.until(Event.HEARD, 20)
+    assert [event for event, _, _ in (*alpha.told, *bravo.told) if event is Event.DOWN] == []
+
+
 async def test_a_peer_that_reads_nothing_for_a_while_gets_the_rest_of_its_cell_first(
     tmp_path: Path,
 ) -> None:
