@@ -111,11 +111,13 @@ class Hatch(asyncio.BufferedProtocol):
         heard, filled, at = memoryview(self._heard), self._filled + count, 0
         while filled - at >= _HEAD.size:
             event, peer, connection = _HEAD.unpack_from(heard, at)
-            start = at + _HEAD.size
-            end = start + (CELL if event in _WITH_CELL else 0)
-            if filled < end:
-                break
-            self._on_frame(_EVENTS[event], peer, connection, bytes(heard[start:end]))
+            end, cell = at + _HEAD.size, b""
+            if event in _WITH_CELL:
+                if filled - end < CELL:
+                    break
+                cell = bytes(heard[end : end + CELL])
+                end += CELL
+            self._on_frame(_EVENTS[event], peer, connection, cell)
             at = end
         self._filled = filled - at
         self._heard[: self._filled] = self._heard[at:filled]

@@ -1,4 +1,4 @@
-"""Cells a second of processor time: our link against bare TLS, in turn, in one process.
+"""Cells a second of processor time: our link against asyncio's TLS, in turn, in one process.
 
     python3 -m testbed.bench.agent.cells PAIRS CELLS
 
@@ -129,6 +129,18 @@ class Cells:
             self.ends[place].answer(heard.message[0], Word.STORED)
 
 
+class Lines(Cells):
+    """Our lines and nothing above them: one cell again and again, and what comes is counted."""
+
+    def turn(self) -> None:
+        """Send one cell on each."""
+        for line in self.lines:
+            line.say(COVER)
+
+    def take(self, place: int, cell: bytes) -> None:
+        """That it came is all."""
+
+
 class Mail(Cells):
     """The same, with a mail in each cell."""
 
@@ -190,7 +202,13 @@ class Apart(Cells):
         self._ready[place].append(cell)
 
 
-KINDS: dict[str, type[Cells]] = {"cells": Apart, "cells_cover": Cells, "cells_mail": Mail}
+KINDS: dict[str, tuple[type[Cells], type[Cells] | None]] = {
+    "cells": (Apart, None),
+    "cells_cover": (Cells, None),
+    "cells_mail": (Mail, None),
+    "cells_added": (Apart, Lines),
+}
+"""What is measured, and over what: asyncio's TLS, if nothing is said."""
 
 
 def _nothing(line: Line) -> None:
@@ -269,11 +287,14 @@ async def main(pairs: int, cells: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         ground = Ground(Path(folder))
         bare = await ground.bare()
-        links = {name: await ground.link(kind) for name, kind in KINDS.items()}
+        links = {
+            name: (await ground.link(ours), await ground.link(theirs) if theirs else bare)
+            for name, (ours, theirs) in KINDS.items()
+        }
         found: dict[str, list[tuple[float, float]]] = {name: [] for name in KINDS}
         for _ in range(pairs):
-            for name, nodes in links.items():
-                found[name].append((await rate(nodes, cells), await rate(bare, cells)))
+            for name, (ours, theirs) in links.items():
+                found[name].append((await rate(ours, cells), await rate(theirs, cells)))
         print(json.dumps(found))
 
 
