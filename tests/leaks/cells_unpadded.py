@@ -21,11 +21,17 @@ def say(self: Line, cell: bytes) -> None:
 
 
 def hear(self: Line) -> Iterator[bytes]:
-    """Whole cells again: each is a record."""
+    """Whole cells again."""
     try:
-        for short in self._tls.open(self._read()):
-            self.heard_at = asyncio.get_running_loop().time()
-            yield short[SIZE.size :].ljust(CELL, b"\0")
+        for said in self._tls.open(self._read()):
+            self._begun += said
+            while len(self._begun) >= SIZE.size:
+                end = SIZE.size + SIZE.unpack_from(self._begun)[0]
+                if len(self._begun) < end or self.gone.is_set():
+                    break
+                short, self._begun = self._begun[SIZE.size : end], self._begun[end:]
+                self.heard_at = asyncio.get_running_loop().time()
+                yield short.ljust(CELL, b"\0")
     except OSError:
         self.cut()
 
