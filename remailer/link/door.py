@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from remailer.link.line import Tls
 from remailer.link.porch import HANDSHAKE_SECONDS, MOST_WAITING
@@ -20,26 +20,27 @@ REST_SECONDS = 1.0
 
 
 class Door:
-    """One listening socket, and the handshakes at it."""
+    """The listening sockets, and the handshakes at all of them."""
 
     def __init__(
         self,
-        port: socket.socket,
+        ports: Sequence[socket.socket],
         context: ssl.SSLContext,
         enter: Callable[[socket.socket, Tls], None],
     ) -> None:
         """From now on people may knock; `enter` is told of each whose handshake is done."""
-        port.setblocking(False)
-        port.listen(BACKLOG)
-        self._port, self._context, self._enter = port, context, enter
+        for port in ports:
+            port.setblocking(False)
+            port.listen(BACKLOG)
+        self._context, self._enter = context, enter
         self._waiting: dict[asyncio.Task[None], None] = {}  # in the order in which they came
 
-    async def stand_open(self) -> None:
-        """Let in whoever knocks, for ever."""
+    async def stand_open(self, port: socket.socket) -> None:
+        """Let in whoever knocks there, for ever."""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                plain, _ = await loop.sock_accept(self._port)
+                plain, _ = await loop.sock_accept(port)
             except OSError:
                 await asyncio.sleep(REST_SECONDS)
                 continue
@@ -61,5 +62,6 @@ class Door:
             plain.close()
             if not isinstance(error, OSError):  # ssl.SSLError is one, TimeoutError another
                 raise
+            error.__traceback__ = None  # asyncio keeps it in a circle, and with it all of TLS
         else:
             self._enter(plain, tls)

@@ -1,4 +1,4 @@
-"""A line: one TLS connection of the pacer, written and read at its ticks and never between.
+"""A line: one TLS connection of the pacer; after its handshake it is touched at ticks only.
 
 No event loop reads a line: what comes lies in the kernel until it is asked for, so it wakes nobody.
 A cell is one TLS record and goes to the kernel in one write. TLS itself sees no socket: what a peer
@@ -50,6 +50,7 @@ class Tls:
                 if not data:
                     raise ConnectionResetError("hung up in the handshake")
                 self._coming.write(data)
+                await asyncio.sleep(0)  # data that lies ready would keep the pacer from its ticks
 
     @property
     def certificate(self) -> bytes | None:
@@ -97,8 +98,9 @@ class Line:
         """Send a cell, as one TLS record; if the last one hasn't left, what is left of that."""
         if self.gone.is_set():
             return
-        self._unsent = self._unsent or self._tls.seal(cell)
         try:
+            # May raise SSLWantReadError: who has begun to say something of TLS has to end it first.
+            self._unsent = self._unsent or self._tls.seal(cell)
             self._unsent = self._unsent[self._plain.send(self._unsent) :]
         except BlockingIOError:
             pass
@@ -106,18 +108,22 @@ class Line:
             self.cut()
 
     def hear(self) -> Iterator[bytes]:
-        """The cells that have come."""
+        """The cells that have come. Who sends much, but no cell, is cut."""
         try:
-            for said in self._tls.open(self._read()):
+            data, cells = self._read(), 0
+            for said in self._tls.open(data):
                 self._begun += said
                 if len(self._begun) >= CELL:
                     cell, self._begun = self._begun[:CELL], self._begun[CELL:]
-                    self.heard_at = asyncio.get_running_loop().time()
+                    self.heard_at, cells = asyncio.get_running_loop().time(), cells + 1
                     yield cell
                     if self.gone.is_set():
                         return
         except OSError:
             self.cut()
+        else:
+            if len(data) == AT_ONCE and not cells:
+                self.cut()
 
     def _read(self) -> memoryview:
         try:

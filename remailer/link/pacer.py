@@ -104,8 +104,8 @@ class Pacer:
         gone = asyncio.Event()
         self._hatch = Hatch(self._told, gone.set, self._full)
         await loop.create_connection(lambda: self._hatch, sock=self._end)
-        doors = [Door(port, self.pins.server, self._visitor) for port in self._ports]
-        tasks = [asyncio.create_task(door.stand_open()) for door in doors]
+        door = Door(self._ports, self.pins.server, self._visitor)
+        tasks = [asyncio.create_task(door.stand_open(port)) for port in self._ports]
         tasks += (
             asyncio.create_task(call_always(self, party))
             for party in self._task.parties

@@ -10,7 +10,7 @@ stock_say = Line.say
 def say(self: Line, cell: bytes) -> None:
     """Cover only at the beginning, then only cells with mail or an answer."""
     self.__dict__["said"] = self.__dict__.get("said", 0) + 1
-    if self.__dict__["said"] <= FIRST or cell[1] or cell[2]:
+    if self.__dict__["said"] <= FIRST or cell[1] or cell[2] or not self.free:
         stock_say(self, cell)
 
 

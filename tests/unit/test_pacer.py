@@ -20,8 +20,9 @@ from remailer.directory import Directory
 from remailer.guests import Guest
 from remailer.keys import Keys
 from remailer.link import calls, door
+from remailer.link import line as line_module
 from remailer.link.cells import Cell, Part, decode, encode, transfer_of
-from remailer.link.geometry import CELL
+from remailer.link.geometry import CELL, RECORD
 from remailer.link.hatch import Event, Hatch
 from remailer.link.line import Tls
 from remailer.link.pacer import MOST_AT_ONCE, Pacer, Task
@@ -248,6 +249,34 @@ async def test_strangers_at_the_door_are_few_and_hold_up_no_peer(
     assert [event for event, _, _ in alpha.told if event is Event.DOWN] == []
     for _, writer in strangers:
         writer.transport.abort()
+
+
+async def test_a_line_on_which_tls_has_nothing_to_say_is_cut_and_the_tick_goes_on(
+    sides: tuple[Side, Side, Directory],
+) -> None:
+    """So it is with a peer that begins to speak of keys and doesn't come to an end."""
+    alpha, bravo, _ = sides
+    await bravo.until(Event.UP)
+    line = bravo.pacer._ways[0].line
+    assert line
+
+    def seal(cell: bytes) -> bytes:
+        raise ssl.SSLWantReadError
+
+    line._tls.seal = seal  # type: ignore[method-assign]
+    await bravo.until(Event.DOWN)
+    ticks = len([event for event, _, _ in bravo.told if event is Event.TICK])
+    await bravo.until(Event.TICK, ticks + 3)
+    await alpha.until(Event.UP, 2)
+
+
+async def test_who_sends_much_but_no_cell_is_cut(
+    sides: tuple[Side, Side, Directory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, bravo, _ = sides
+    monkeypatch.setattr(line_module, "AT_ONCE", RECORD // 2)
+    monkeypatch.setattr(line_module, "_PLACE", memoryview(bytearray(RECORD // 2)))
+    await bravo.until(Event.DOWN)
 
 
 async def test_a_line_that_breaks_takes_no_other_with_it(
