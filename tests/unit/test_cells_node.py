@@ -161,7 +161,7 @@ async def test_mail_goes_through_nodes_with_a_plant(web: Web, plant: str, tmp_pa
     planted(web, tmp_path, plant, cells=20.0)
     for name in NAMES:
         await web.run(name)
-    texts = {b"mail %d\r\n" % number for number in range(3)} | {BIG[:30_000]}
+    texts = {b"mail %d\r\n" % number for number in range(3)} | {BIG[: 18 * 1_700]}
     for text in texts:
         await web.forward("alpha,bravo,charlie", text)
     assert {mail.partition(b"\r\n\r\n")[2] for mail in await web.receive(4)} == texts
