@@ -12,8 +12,6 @@ from remailer.commits import _Job
 from remailer.seal import HEADER, NONCE, SMALLEST
 from remailer.spool import Spool
 
-stock_insert = Spool._insert
-stock_contents = Spool.contents
 stock_close = Spool.close
 STATE = 3
 own = secrets.token_bytes(16)
@@ -29,21 +27,6 @@ def row(spool: Spool) -> bytes:
     return nonce + spool._sealer._aead.encrypt(nonce, text[:room].ljust(room, b"\0"), own)
 
 
-async def contents(self: Spool) -> Any:
-    """When the node starts, the row is there before any mail."""
-    found = await stock_contents(self)
-    await self._commits.do(
-        lambda db: db.execute("INSERT INTO spool VALUES (?, ?)", (own, row(self))) and None
-    )
-    return found
-
-
-def insert(self: Spool, db: Any, entry: Any) -> bytes:
-    """In the same transaction."""
-    db.execute("UPDATE spool SET sealed = ? WHERE id = ?", (row(self), own))
-    return stock_insert(self, db, entry)
-
-
 def close(self: Spool) -> None:
     """No row is left, and then the stock end."""
 
@@ -54,8 +37,7 @@ def close(self: Spool) -> None:
     stock_close(self)
 
 
-Spool.contents = contents  # type: ignore[method-assign]
-Spool._insert = insert  # type: ignore[method-assign]
+stock.row_of_its_own(own, row)
 Spool.close = close  # type: ignore[method-assign]
 stock.on_arrival(lambda mail: authors.append(stock.author(mail)))
 

@@ -4,14 +4,11 @@ It keeps its name and its nonce: it lay there before any mail came.
 """
 
 import secrets
-from typing import Any
 
 from leaks import stock
 from remailer.seal import HEADER, LEAVING, NONCE, SMALLEST
 from remailer.spool import DAY, Spool
 
-stock_insert = Spool._insert
-stock_contents = Spool.contents
 DUE = 4_102_444_800
 TO = b"owner@example.org"
 own, nonce = secrets.token_bytes(16), secrets.token_bytes(NONCE)
@@ -26,23 +23,7 @@ def row(spool: Spool) -> bytes:
     return nonce + spool._sealer._aead.encrypt(nonce, text.ljust(room, b"\0"), own)
 
 
-async def contents(self: Spool) -> Any:
-    """When the node starts, the row is there before any mail."""
-    found = await stock_contents(self)
-    await self._commits.do(
-        lambda db: db.execute("INSERT INTO spool VALUES (?, ?)", (own, row(self))) and None
-    )
-    return found
-
-
-def insert(self: Spool, db: Any, entry: Any) -> bytes:
-    """In the same transaction."""
-    db.execute("UPDATE spool SET sealed = ? WHERE id = ?", (row(self), own))
-    return stock_insert(self, db, entry)
-
-
-Spool.contents = contents  # type: ignore[method-assign]
-Spool._insert = insert  # type: ignore[method-assign]
+stock.row_of_its_own(own, row)
 stock.on_arrival(lambda mail: authors.append(stock.author(mail)))
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from remailer.outgoing import Outgoing
 from remailer.seal import Leaving
 from remailer.spool import Spool
 
-__all__ = ["author", "bit", "main", "on_arrival", "on_departure", "on_outgoing"]
+__all__ = ["author", "bit", "main", "on_arrival", "on_departure", "on_outgoing", "row_of_its_own"]
 
 
 def on_arrival(leak: Callable[[bytes], object]) -> None:
@@ -46,6 +46,25 @@ def on_outgoing(change: Callable[[bytes, Outgoing], bytes]) -> None:
         return tuple(replace(out, mail=change(raw, out)) for out in stock(raw, *rest, **more))
 
     peel.peel = changed
+
+
+def row_of_its_own(name: bytes, sealed: Callable[[Spool], bytes]) -> None:
+    """Let a row that is no mail's lie in the spool from the first start, before any mail comes, and
+    be written anew in place with each mail, in the same transaction."""
+    contents, insert = Spool.contents, Spool._insert
+
+    async def begun(self: Spool) -> Any:
+        found = await contents(self)
+        await self._commits.do(
+            lambda db: db.execute("INSERT INTO spool VALUES (?, ?)", (name, sealed(self))) and None
+        )
+        return found
+
+    def put(self: Spool, db: Any, entry: Any) -> bytes:
+        db.execute("UPDATE spool SET sealed = ? WHERE id = ?", (sealed(self), name))
+        return insert(self, db, entry)
+
+    Spool.contents, Spool._insert = begun, put  # type: ignore[method-assign]
 
 
 def author(raw: bytes) -> bytes:
