@@ -1,4 +1,4 @@
-"""A line: one TLS connection of the pacer; after its handshake it is written and read at ticks only.
+"""A line: one TLS connection of the pacer; after its handshake it is read and written at ticks.
 
 No event loop reads a line: what comes lies in the kernel until it is asked for, so it wakes nobody.
 A cell is one TLS record and goes to the kernel in one write. TLS itself sees no socket: what a peer

@@ -17,8 +17,8 @@ MEASURED = {
     "up", "hop_1993", "hop_postfix", "capacity_tls", "capacity_clear", "processor_1993",
     "processor_postfix", "memory", "witnesses", "peel_curve25519_gpg", "peel_curve25519_client",
     "peel_rsa3072_gpg", "peel_rsa3072_client", "peel_own_client",
-    "cells", "cells_cover", "cells_mail", "cells_added", "idle", "idle_mesh", "goodput", "latency_p50",
-    "latency_p95",
+    "cells", "cells_cover", "cells_mail", "cells_added", "idle", "idle_mesh", "goodput",
+    "latency_p50", "latency_p95",
 }  # fmt: skip
 
 
