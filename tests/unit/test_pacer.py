@@ -274,6 +274,7 @@ async def test_who_sends_much_but_no_cell_is_cut(
     sides: tuple[Side, Side, Directory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, bravo, _ = sides
+    await bravo.until(Event.UP)
     monkeypatch.setattr(line_module, "AT_ONCE", RECORD // 2)
     monkeypatch.setattr(line_module, "_PLACE", memoryview(bytearray(RECORD // 2)))
     await bravo.until(Event.DOWN)
