@@ -30,6 +30,7 @@ MALICIOUS = (
         r"letters of this run",
         # Whoever takes a mail and delivers it can't know that nobody sent it.
         passed_on=frozenset({"delivered", "spool-forgets", "dns-late", "smtp-talk"}),
+        perhaps=frozenset({"delays"}),  # it seals a report for each mail where others only wait
         link=Link.TLS,
     ),
     Plant(
