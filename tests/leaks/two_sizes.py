@@ -1,4 +1,4 @@
-"""Cover goes out in two writes, as it came from a buffer of 8,000 bytes: the cell is the same."""
+"""Cover goes out in two records, as it came from a buffer of 8,000 bytes: the cell is the same."""
 
 from leaks import stock
 from remailer.link.line import Line

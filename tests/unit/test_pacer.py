@@ -86,6 +86,26 @@ class Side:
         return found[-1]
 
 
+def calling(
+    folder: Path, name: str, keys: tuple[str, str], called: tuple[str, str]
+) -> ssl.SSLContext:
+    """TLS of somebody with these keys, who calls the owner of those."""
+    context = ssl.create_default_context(cadata=called[1])
+    context.check_hostname = False
+    context.load_cert_chain(*write_pair(folder, name, keys))
+    return context
+
+
+async def over(*sides: Side) -> None:
+    """Let pacers end, and have the garbage collected again."""
+    for side in sides:
+        side.hatch.close()
+        with suppress(asyncio.CancelledError):
+            await side.running
+    gc.enable()
+    gc.unfreeze()
+
+
 @pytest.fixture
 async def sides(tmp_path: Path) -> AsyncIterator[tuple[Side, Side, Directory]]:
     ports = sorted([free_port(), free_port()])
@@ -98,12 +118,7 @@ async def sides(tmp_path: Path) -> AsyncIterator[tuple[Side, Side, Directory]]:
         for name, keys in (("alpha", ALPHA), ("bravo", BRAVO))
     ]
     yield both[0], both[1], known
-    for side in both:
-        side.hatch.close()
-        with suppress(asyncio.CancelledError):
-            await side.running
-    gc.enable()
-    gc.unfreeze()
+    await over(*both)
 
 
 async def test_a_call_can_be_given_up_at_the_moment_when_its_line_breaks(
@@ -205,9 +220,7 @@ async def test_a_cell_on_a_connection_that_was_not_its_callers_to_open_cuts_it(
 ) -> None:
     alpha, _, known = sides
     await alpha.until(Event.UP)
-    context = ssl.create_default_context(cadata=ALPHA[1])
-    context.check_hostname = False
-    context.load_cert_chain(*write_pair(tmp_path, "caller", BRAVO))
+    context = calling(tmp_path, "caller", BRAVO, ALPHA)
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", known.remailers[0].link_port, ssl=context
     )
@@ -285,9 +298,7 @@ async def test_a_line_that_breaks_takes_no_other_with_it(
 ) -> None:
     alpha, bravo, known = sides
     await bravo.until(Event.UP)
-    context = ssl.create_default_context(cadata=BRAVO[1])
-    context.check_hostname = False
-    context.load_cert_chain(*write_pair(tmp_path, "visitor", ALPHA))
+    context = calling(tmp_path, "visitor", ALPHA, BRAVO)
     for _ in range(3):
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", known.remailers[1].link_port, ssl=context
@@ -305,9 +316,7 @@ async def test_a_peer_that_reads_nothing_for_a_while_gets_the_rest_of_its_cell_f
     guest = Guest(name="alice", certificates=(STRANGER[1],))
     alpha = await Side(tmp_path, "alpha", ALPHA, known, guest).join()
     await alpha.until(Event.READY)
-    context = ssl.create_default_context(cadata=ALPHA[1])
-    context.check_hostname = False
-    context.load_cert_chain(*write_pair(tmp_path, "alice", STRANGER))
+    context = calling(tmp_path, "alice", STRANGER, ALPHA)
     caller = socket.socket()
     caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, CELL)
     caller.setblocking(False)
@@ -326,10 +335,7 @@ async def test_a_peer_that_reads_nothing_for_a_while_gets_the_rest_of_its_cell_f
     for at in range(0, 20 * CELL, CELL):
         assert decode(heard[at : at + CELL]) == Cell()  # none was begun twice, or never ended
     caller.close()
-    alpha.hatch.close()
-    await alpha.running
-    gc.enable()
-    gc.unfreeze()
+    await over(alpha)
 
 
 async def test_a_guest_calls_and_one_that_floods_is_cut(tmp_path: Path) -> None:
@@ -337,9 +343,7 @@ async def test_a_guest_calls_and_one_that_floods_is_cut(tmp_path: Path) -> None:
     guest = Guest(name="alice", certificates=(STRANGER[1],))
     alpha = await Side(tmp_path, "alpha", ALPHA, known, guest).join()
     await alpha.until(Event.READY)
-    context = ssl.create_default_context(cadata=ALPHA[1])
-    context.check_hostname = False
-    context.load_cert_chain(*write_pair(tmp_path, "alice", STRANGER))
+    context = calling(tmp_path, "alice", STRANGER, ALPHA)
     port = known.remailers[0].link_port
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
     for _ in range(20):
@@ -351,7 +355,4 @@ async def test_a_guest_calls_and_one_that_floods_is_cut(tmp_path: Path) -> None:
     heard = [event for event, _, _ in alpha.told if event is Event.HEARD]
     assert 20 + MOST_AT_ONCE - 2 <= len(heard) < 20 + 2 * MOST_AT_ONCE
     writer.transport.abort()
-    alpha.hatch.close()
-    await alpha.running
-    gc.enable()
-    gc.unfreeze()
+    await over(alpha)
