@@ -110,6 +110,24 @@ def test_signals_that_wait_in_a_queue_are_counted() -> None:
     assert queued[1] == queued[0] + 1
 
 
+def test_a_signal_on_its_way_is_waited_for() -> None:
+    code = (
+        "import signal, time; signal.signal(40, lambda *_: None); "
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {40}); signal.raise_signal(40); "
+        "print(flush=True); time.sleep(0.05); signal.pthread_sigmask(signal.SIG_UNBLOCK, {40}); "
+        "input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout
+        child.stdout.readline()
+        facts = processfacts.of_process(child.pid, {})
+        child.kill()
+    assert facts
+    assert not int(facts["status"]["SigPnd"], 16) | int(facts["status"]["ShdPnd"], 16)
+
+
 def test_a_process_that_is_gone_is_none() -> None:
     process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
                              capture_output=True, check=True)  # fmt: skip

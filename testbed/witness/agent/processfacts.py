@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ FILES = (
 
 PASSING = re.compile(r"(?<=tracker_fd=)\d{1,3}|(?<=pipe_handle=)\d{1,3}|(?<=main\()\d{1,3}")
 """Numbers of descriptors in the command lines of multiprocessing's children."""
+
+LOOKS, BETWEEN_LOOKS = 20, 0.01
+"""So often, and so far apart in seconds, signals are looked for: one on its way is soon taken."""
 
 PLACES = frozenset({"mnt_id", "ino", "tfd"})
 """Of fdinfo: where a file is, and which connections an epoll waits for just now."""
@@ -102,12 +106,22 @@ def of_process(pid: int, sockets: Mapping[str, str]) -> dict[str, Any] | None:
         }  # fmt: skip
     except (FileNotFoundError, ProcessLookupError):
         return None
-    status = dict(
-        line.split(":\t", 1) for line in _text(folder / "status").splitlines() if ":\t" in line
-    )
-    facts["status"] = {name: status[name].strip() for name in STATUS if name in status}
+    status = _status(folder)
+    facts["status"] = {name: status[name] for name in STATUS if name in status}
     facts["files"] = {name: _text(folder / name) for name in FILES}
     return facts
+
+
+def _status(folder: Path) -> dict[str, str]:
+    """The fields of its status, once no signal waits for it or its user, or at the last look."""
+    for look in range(LOOKS):
+        time.sleep(BETWEEN_LOOKS * (look > 0))
+        lines = (line.partition(":") for line in _text(folder / "status").splitlines())
+        status = {name: value.strip() for name, _, value in lines}
+        queued = status.get("SigQ", "0/").partition("/")[0] != "0"
+        if not queued and not any(int(status.get(f"{s}Pnd", "0"), 16) for s in ("Sig", "Shd")):
+            break
+    return status
 
 
 def _tasks(folder: Path) -> list[Path]:
