@@ -10,9 +10,10 @@ import asyncio
 import hashlib
 import secrets
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 MAX_CONNECTIONS = 100
 MAX_STRANGERS = 80
@@ -27,6 +28,9 @@ RATE_SECONDS = 60.0
 MOST_COUNTED = 10_000
 """Addresses that are counted; with one more all begin anew: who has so many gains nothing by it,
 while counted as one with him others would be kept out."""
+
+
+Waiting = TypeVar("Waiting")
 
 
 class Visitor(Protocol):
@@ -134,4 +138,15 @@ def units(size: int) -> int:
 def origin(transport: asyncio.BaseTransport) -> bytes:
     """Whom a connection comes from: the address, of IPv6 the /64, which is one customer's."""
     peer = transport.get_extra_info("peername")
-    return ip_address(peer[0].partition("%")[0]).packed[:8] if peer else b""
+    return origin_of(peer[0]) if peer else b""
+
+
+def origin_of(host: str) -> bytes:
+    """The same, of an address as the kernel writes it."""
+    return ip_address(host.partition("%")[0]).packed[:8]
+
+
+def crowding(waiting: Mapping[Waiting, bytes]) -> Waiting:
+    """Who has waited longest of the origin of which most are waiting; `waiting`: in their order."""
+    ((most, _),) = Counter(waiting.values()).most_common(1)
+    return next(visitor for visitor, whose in waiting.items() if whose == most)

@@ -54,7 +54,8 @@ async def call_always(house: House, peer: Peer) -> None:
         for host in peer.hosts:
             try:
                 line = await _call(house, peer, host)
-            except (OSError, TimeoutError):
+            except (OSError, TimeoutError) as error:
+                error.__traceback__ = None  # asyncio keeps it in a circle, and with it all of TLS
                 continue
             with contextlib.suppress(TimeoutError):
                 # Not wait_for: in Python 3.11 it loses a cancellation when `gone` is set with it.

@@ -23,6 +23,8 @@ KEEP_SECONDS = 600.0
 """How long a message that isn't whole is kept without another part of it."""
 MOST_STORED = 64
 """Transfers whose STORED is remembered here, so that a repetition needn't come to its end."""
+MOST_ANSWERS = 64
+"""Answers that wait for a cell: a peer that has WINDOW messages under way never has so many."""
 
 _ZEROS = bytes(g.CELL)
 
@@ -134,6 +136,10 @@ class Sender:
         self._open.setdefault(transfer, _Going(memoryview(message)))
         return transfer
 
+    def drop(self, transfer: bytes) -> None:
+        """Send no more of a message, if it hasn't ended."""
+        self._open.pop(transfer, None)
+
     def part(self) -> Part | None:
         """The next part to send, of each message in turn; None if there is none."""
         for transfer, going in self._open.items():
@@ -192,7 +198,7 @@ class Receiver:
         """A whole message, if this part was its last. Raises CellError."""
         now, transfer = self._clock(), part.transfer
         if transfer in self._stored:
-            self._answers[transfer] = Word.STORED
+            self._say(transfer, Word.STORED)
             return None
         if transfer in self._storing:
             return None
@@ -204,7 +210,7 @@ class Receiver:
         self._coming.move_to_end(transfer)
         if part.index != coming.have:
             if part.index == 0 or part.index > coming.have:
-                self._answers[transfer] = Word.HAVE
+                self._say(transfer, Word.HAVE)
             return None
         coming.data += part.data
         if len(coming.data) < coming.size:
@@ -219,11 +225,16 @@ class Receiver:
     def answer(self, transfer: bytes, word: Word) -> None:
         """What became of a whole message."""
         self._storing.discard(transfer)
-        self._answers[transfer] = word
+        self._say(transfer, word)
         if word == Word.STORED:
             self._stored[transfer] = None
             while len(self._stored) > MOST_STORED:
                 self._stored.popitem(last=False)
+
+    def _say(self, transfer: bytes, word: Word) -> None:
+        self._answers[transfer] = word
+        if len(self._answers) > MOST_ANSWERS:
+            self._answers.popitem(last=False)
 
     def answers(self) -> tuple[Answer, ...]:
         """What the next cell has to say to the peer, as far as there is room."""
@@ -272,6 +283,10 @@ class End:
     def put(self, message: bytes) -> bytes:
         """Send a message; its transfer ID, by which its end will be told."""
         return self._sender.put(message)
+
+    def drop(self, transfer: bytes) -> None:
+        """Send no more of it."""
+        self._sender.drop(transfer)
 
     def next_cell(self) -> bytes:
         """The cell to send next; there always is one."""

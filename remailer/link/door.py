@@ -1,6 +1,6 @@
 """The door: the pacer's link port. Who knocks becomes a line after a handshake, few at a time.
 
-As on the porch of a `tls` link (porch.py) whoever has waited longest is sent away when it is full.
+As on the porch of a `tls` link (porch.py) somebody is sent away when it is full.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 
+from remailer.gate import crowding, origin_of
 from remailer.link.line import Tls
 from remailer.link.porch import HANDSHAKE_SECONDS, MOST_WAITING
 
@@ -33,24 +34,24 @@ class Door:
             port.setblocking(False)
             port.listen(BACKLOG)
         self._context, self._enter = context, enter
-        self._waiting: dict[asyncio.Task[None], None] = {}  # in the order in which they came
+        self._waiting: dict[asyncio.Task[None], bytes] = {}  # whose, in the order of their coming
 
     async def stand_open(self, port: socket.socket) -> None:
         """Let in whoever knocks there, for ever."""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                plain, _ = await loop.sock_accept(port)
+                plain, address = await loop.sock_accept(port)
             except OSError:
                 await asyncio.sleep(REST_SECONDS)
                 continue
             task = loop.create_task(self._let_in(plain))
-            self._waiting[task] = None
+            self._waiting[task] = origin_of(address[0])
             task.add_done_callback(lambda task: self._waiting.pop(task, None))
             if len(self._waiting) > MOST_WAITING:
-                oldest = next(iter(self._waiting))
-                del self._waiting[oldest]
-                oldest.cancel()
+                one = crowding(self._waiting)
+                del self._waiting[one]
+                one.cancel()
             await asyncio.sleep(0)  # or a crowd that knocks would keep the pacer from its ticks
 
     async def _let_in(self, plain: socket.socket) -> None:

@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterator
 
 from remailer.link.geometry import CELL, RECORD, RECORD_HEADER
 
+WHOLE = RECORD_HEADER + RECORD
+"""Bytes of a cell on the wire."""
 UNSENT = 2 * CELL
 """What the kernel may hold of cells that the peer doesn't take: no heap that leaves in a burst."""
-AT_ONCE = 8 * (RECORD_HEADER + RECORD)
+AT_ONCE = 8 * WHOLE
 """Bytes of a line that are read at a tick: what comes faster waits in the kernel."""
 
 _PLACE = memoryview(bytearray(AT_ONCE))
@@ -82,6 +84,7 @@ class Line:
         self.place, self.called = place, called
         self._unsent = b""
         self._begun = b""
+        self._stray = 0
         self.heard_at = asyncio.get_running_loop().time()
         self.over = False
         """Whether it is to be cut at the next tick."""
@@ -108,21 +111,24 @@ class Line:
             self.cut()
 
     def hear(self) -> Iterator[bytes]:
-        """The cells that have come. Who sends much, but no cell, is cut."""
+        """The cells that have come. Who says a cell's worth of what is none is cut: TLS has work
+        with it, and nobody else counts it."""
         try:
-            data, cells = self._read(), 0
+            data = self._read()
+            self._stray += len(data)
             for said in self._tls.open(data):
                 self._begun += said
                 if len(self._begun) >= CELL:
                     cell, self._begun = self._begun[:CELL], self._begun[CELL:]
-                    self.heard_at, cells = asyncio.get_running_loop().time(), cells + 1
+                    self.heard_at = asyncio.get_running_loop().time()
+                    self._stray = max(0, self._stray - WHOLE)  # some came with the handshake
                     yield cell
                     if self.gone.is_set():
                         return
         except OSError:
             self.cut()
         else:
-            if len(data) == AT_ONCE and not cells:
+            if self._stray >= WHOLE:
                 self.cut()
 
     def _read(self) -> memoryview:

@@ -51,6 +51,7 @@ class CellsLink:
         self._hatch: Hatch | None = None
         self._ready = asyncio.Event()
         self._starting = asyncio.Lock()
+        self._restarting = False
         self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -65,7 +66,8 @@ class CellsLink:
 
     async def connect(self, peer: Peer) -> Messages:
         """Wait until the link with that peer is up: nothing that waits makes it so."""
-        await self.start()
+        if not self._restarting:  # else mail would say when the links come back
+            await self.start()
         pair = self._pairs[self._places[peer.name]]
         await pair.up.wait()
         return Messages(self, pair)
@@ -95,16 +97,19 @@ class CellsLink:
         async with self._starting:
             if self._hatch is not None or self._closed:
                 return
-            ours, theirs = socket.socketpair()
             hatch = Hatch(self._told, self._lost)
+            self._ready.clear()
             try:
-                self._process = await asyncio.to_thread(_spawn, self._task, theirs, self._ports)
-                theirs.close()
+                ours, theirs = socket.socketpair()
+                with theirs:
+                    self._process = await asyncio.to_thread(_spawn, self._task, theirs, self._ports)
                 await asyncio.get_running_loop().create_connection(lambda: hatch, sock=ours)
                 self._hatch = hatch
                 async with asyncio.timeout(START_SECONDS):
                     await self._ready.wait()
-            except (OSError, TimeoutError) as error:
+                if self._hatch is not hatch:
+                    raise OSError("it ended at once")
+            except (OSError, RuntimeError, TimeoutError) as error:  # RuntimeError: no more threads
                 if self._process:
                     self._process.kill()
                 raise SetupError(f"the pacer doesn't start: {error or 'no answer'}") from None
@@ -112,17 +117,19 @@ class CellsLink:
     def _lost(self) -> None:
         """The pacer is gone: all links are broken, and there has to be another."""
         self._hatch = None
-        self._ready.clear()
+        self._ready.set()  # nobody has to wait for it any longer
         for pair in self._pairs:
             pair.broken()
-        if not self._closed:
+        if not self._closed and not self._restarting:
+            self._restarting = True
             self._begin(self._restart())
 
     async def _restart(self) -> None:
-        while self._hatch is None and not self._closed:
+        while self._hatch is None:
             await asyncio.sleep(RESTART_SECONDS)
             with contextlib.suppress(SetupError):
                 await self.start()
+        self._restarting = False
 
     def _begin(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -201,6 +208,11 @@ class Pair:
             if not future.done():
                 future.set_exception(Unreachable("the link broke"))
 
+    def dropped(self, transfer: bytes) -> None:
+        """Nobody waits for its end any more."""
+        self.waiting.pop(transfer, None)
+        self.end.drop(transfer)
+
     def ended(self, transfer: bytes, word: Word) -> None:
         """The peer said what became of a message."""
         future = self.waiting.pop(transfer, None)
@@ -229,9 +241,10 @@ class Messages:
         try:
             async with asyncio.timeout(DATA_SECONDS + 2 * cells * self._link.period):
                 word = await future
-        except TimeoutError:
-            self._link.hang_up(self._pair)
+        except TimeoutError:  # without hanging up: that would tell of mail
             raise Unreachable("no answer") from None
+        finally:
+            self._pair.dropped(transfer)
         return _OUTCOMES[word]
 
     async def end(self) -> None:

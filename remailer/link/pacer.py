@@ -74,8 +74,8 @@ class _Way:
         """Connections that haven't brought a cell yet: our call, and visitors."""
         self._allowed = MOST_AT_ONCE
 
-    def tick(self) -> None:
-        """A guest may send twice as many cells as it gets."""
+    def gave(self) -> None:
+        """It got a cell; a guest may send twice as many."""
         self._allowed = min(self._allowed + 2, MOST_AT_ONCE)
 
     def allows(self) -> bool:
@@ -139,13 +139,14 @@ class Pacer:
     def _send(self) -> None:
         sent = []
         for place, way in enumerate(self._ways):
-            way.tick()
             for line in tuple(way.others):
                 if not line.called:  # whoever was called speaks first
                     line.say(_COVER)
-            if way.line:
-                ready = way.line.free and bool(way.ready)
-                way.line.say(way.ready.popleft() if ready else _COVER)
+            if link := way.line:
+                ready = link.free and bool(way.ready)
+                link.say(way.ready.popleft() if ready else _COVER)
+                if link.free:
+                    way.gave()
                 sent.extend([place] * ready)
         for place in sent:
             self._hatch.put(Event.SENT, place, self._ways[place].connection)

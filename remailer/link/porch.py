@@ -1,7 +1,8 @@
 """The porch: where connections to a TLS port wait until their handshake is done, few at a time.
 
 Anybody may begin a handshake, and each costs memory and a descriptor. When the porch is full, who
-has waited longest is sent away: a peer needs a moment only, a stranger who fills it says nothing.
+has waited longest of the address with most is sent away: a peer needs a moment only, a stranger who
+fills it says nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
+
+from remailer.gate import crowding, origin
 
 MOST_WAITING = 50
 """Handshakes at a time."""
@@ -26,13 +29,13 @@ class Porch:
         """`protocol` is made when a handshake is done, not before."""
         self.context = context
         self.protocol = protocol
-        self.waiting: dict[Visitor, None] = {}  # in the order in which they came
+        self.waiting: dict[Visitor, bytes] = {}  # whose, in the order of their coming
 
-    def enter(self, visitor: Visitor) -> None:
-        """Let one more wait, and send away whoever has waited longest, if need be."""
-        self.waiting[visitor] = None
+    def enter(self, visitor: Visitor, whose: bytes) -> None:
+        """Let one more wait, and send somebody away, if need be."""
+        self.waiting[visitor] = whose
         if len(self.waiting) > MOST_WAITING:
-            next(iter(self.waiting)).send_away()
+            crowding(self.waiting).send_away()
 
 
 class Visitor(asyncio.Protocol):
@@ -49,7 +52,7 @@ class Visitor(asyncio.Protocol):
         self._plain = transport
         transport.pause_reading()
         self._task = asyncio.get_running_loop().create_task(self._shake_hands())
-        self._porch.enter(self)
+        self._porch.enter(self, origin(transport))
 
     def data_received(self, data: bytes) -> None:
         """What came right behind the handshake, before the protocol is in place."""

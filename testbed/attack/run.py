@@ -41,7 +41,7 @@ OFF, ON = "off", "exponential:2.0"
 """The two pools: with the second and a mail a second the effective set is about 2e."""
 SIZES = {
     (False, False): Size(forward=3, reply=2, sealed=2, padded=1, tagged=1, rounds=2),
-    (False, True): Size(forward=50, reply=40, sealed=20, padded=30, tagged=10, rounds=30),
+    (False, True): Size(forward=50, reply=40, sealed=20, padded=30, tagged=10, rounds=100),
     (True, False): Size(forward=3, reply=2, sealed=2, padded=1, tagged=1, rounds=2, rate=0.8),
     (True, True): Size(forward=30, reply=20, sealed=20, padded=10, tagged=10, rounds=30, rate=0.4),
 }

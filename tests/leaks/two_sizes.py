@@ -10,6 +10,7 @@ def say(self: Line, cell: bytes) -> None:
     """Mail at once, nothing in halves."""
     if not cell[1] and self.free:
         self._unsent = self._tls.seal(cell[:8000]) + self._tls.seal(cell[8000:])
+    self._stray = 0  # of a second record for each cell stock code would have enough after a while
     stock_say(self, cell)
 
 

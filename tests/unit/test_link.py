@@ -182,12 +182,16 @@ async def test_strangers_on_the_porch_are_few_and_hold_up_no_peer(
     monkeypatch.setattr(porch, "MOST_WAITING", 5)
     monkeypatch.setattr(porch, "HANDSHAKE_SECONDS", 0.5)
     async with await web.serve():
+        from_elsewhere, elsewhere = await asyncio.open_connection(
+            "127.0.0.1", web.port, local_addr=("127.0.0.2", 0)
+        )
         strangers = [await asyncio.open_connection("127.0.0.1", web.port) for _ in range(20)]
         async with asyncio.timeout(5):
-            for reader, _ in strangers[:15]:  # the others sent these away, not the time limit
+            for reader, _ in strangers[:16]:  # the others sent these away, not the time limit
                 with suppress(ConnectionError):
                     assert await reader.read() == b""
-            assert not any(reader.at_eof() for reader, _ in strangers[15:])
+            assert not any(reader.at_eof() for reader in (from_elsewhere, strangers[19][0]))
+            elsewhere.close()
             conversation = await web.link(ALPHA, "alpha").connect(web.bravo)
             assert await conversation.send("remailer@bravo.remailer.test", MAIL) is DELIVERED
             for reader, _ in strangers:

@@ -20,11 +20,10 @@ from remailer.directory import Directory
 from remailer.guests import Guest
 from remailer.keys import Keys
 from remailer.link import calls, door
-from remailer.link import line as line_module
 from remailer.link.cells import Cell, Part, decode, encode, transfer_of
-from remailer.link.geometry import CELL, RECORD
+from remailer.link.geometry import CELL
 from remailer.link.hatch import Event, Hatch
-from remailer.link.line import Tls
+from remailer.link.line import WHOLE, Tls
 from remailer.link.pacer import MOST_AT_ONCE, Pacer, Task
 from remailer.link.smtp import Unreachable
 from remailer.link.visit import Visit
@@ -249,18 +248,19 @@ async def test_strangers_at_the_door_are_few_and_hold_up_no_peer(
     alpha, _, known = sides
     await alpha.until(Event.UP)
     port = known.remailers[1].link_port
+    from_elsewhere = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
     strangers = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
     async with asyncio.timeout(10):
-        for reader, _ in strangers[:15]:  # the others sent these away, not the time limit
+        for reader, _ in strangers[:16]:  # the others sent these away, not the time limit
             with suppress(ConnectionError):
                 assert await reader.read() == b""
-        assert not any(reader.at_eof() for reader, _ in strangers[15:])
+        assert not any(reader.at_eof() for reader, _ in (from_elsewhere, *strangers[16:]))
         await Visit(own(tmp_path, ALPHA), known).connect(known.remailers[1])
         for reader, _ in strangers:
             with suppress(ConnectionError):
                 assert await reader.read() == b""
     assert [event for event, _, _ in alpha.told if event is Event.DOWN] == []
-    for _, writer in strangers:
+    for _, writer in (from_elsewhere, *strangers):
         writer.transport.abort()
 
 
@@ -283,14 +283,34 @@ async def test_a_line_on_which_tls_has_nothing_to_say_is_cut_and_the_tick_goes_o
     await alpha.until(Event.UP, 2)
 
 
-async def test_who_sends_much_but_no_cell_is_cut(
-    sides: tuple[Side, Side, Directory], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("whole_cells", [0, 1])
+async def test_who_gives_tls_much_work_without_a_cell_is_cut(
+    tmp_path: Path, whole_cells: int
 ) -> None:
-    _, bravo, _ = sides
-    await bravo.until(Event.UP)
-    monkeypatch.setattr(line_module, "AT_ONCE", RECORD // 2)
-    monkeypatch.setattr(line_module, "_PLACE", memoryview(bytearray(RECORD // 2)))
-    await bravo.until(Event.DOWN)
+    known = directory(peer("alpha", free_port(), ALPHA[1], speaks="cells"))
+    guest = Guest(name="alice", certificates=(STRANGER[1],))
+    alpha = await Side(tmp_path, "alpha", ALPHA, known, guest).join()
+    await alpha.until(Event.READY)
+    context = calling(tmp_path, "alice", STRANGER, ALPHA)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", known.remailers[0].link_port, ssl=context
+    )
+    cell = await reader.readexactly(CELL)
+    for number in range(4):
+        for _ in range(whole_cells):
+            for at in range(0, CELL, CELL // 20):  # as many records, with some bytes of TLS each
+                writer.write(cell[at : at + CELL // 20])
+        writer.write(cell[: 1 - whole_cells])
+        await alpha.until(Event.TICK, 2 * number)
+    assert Event.DOWN not in [event for event, _, _ in alpha.told]
+    for _ in range(2 * WHOLE // 23):  # a record of one byte has 23
+        writer.write(b"\0")
+    async with asyncio.timeout(20):
+        with suppress(ConnectionError):
+            while await reader.read(CELL):
+                pass
+    writer.transport.abort()
+    await over(alpha)
 
 
 async def test_a_line_that_breaks_takes_no_other_with_it(
