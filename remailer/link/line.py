@@ -20,6 +20,8 @@ WHOLE = RECORD_HEADER + RECORD
 """Bytes of a cell on the wire."""
 UNSENT = 2 * CELL
 """What the kernel may hold of cells that the peer doesn't take: no heap that leaves in a burst."""
+STRAY = 2 * WHOLE
+"""Bytes that belong to no cell yet: a record that isn't whole, and a cell that isn't, are less."""
 AT_ONCE = 8 * WHOLE
 """Bytes of a line that are read at a tick: what comes faster waits in the kernel."""
 
@@ -111,8 +113,8 @@ class Line:
             self.cut()
 
     def hear(self) -> Iterator[bytes]:
-        """The cells that have come. Who says a cell's worth of what is none is cut: TLS has work
-        with it, and nobody else counts it."""
+        """The cells that have come. Who says much that is none is cut: TLS has work with it, and
+        nobody else counts it."""
         try:
             data = self._read()
             self._stray += len(data)
@@ -128,7 +130,7 @@ class Line:
         except OSError:
             self.cut()
         else:
-            if self._stray >= WHOLE:
+            if self._stray >= STRAY:
                 self.cut()
 
     def _read(self) -> memoryview:

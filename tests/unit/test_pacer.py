@@ -303,7 +303,7 @@ async def test_who_gives_tls_much_work_without_a_cell_is_cut(
         writer.write(cell[: 1 - whole_cells])
         await alpha.until(Event.TICK, 2 * number)
     assert Event.DOWN not in [event for event, _, _ in alpha.told]
-    for _ in range(2 * WHOLE // 23):  # a record of one byte has 23
+    for _ in range(3 * WHOLE // 23):  # a record of one byte has 23
         writer.write(b"\0")
     async with asyncio.timeout(20):
         with suppress(ConnectionError):
