@@ -75,7 +75,7 @@ test-unit: $(STAMP) ## the tests that need no Docker
 # Not the files with most tests begin first, but what takes longest: it stands in front.
 test: lint ## all tests: some at a time, then those that need the machine to themselves
 	@$(RUN) testbed images >/dev/null 2>&1 & images=$$!; trap "kill $$images 2>/dev/null; exit 130" INT TERM; \
-	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" tests/unit tests/interop || failed=1; \
+	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone" tests/unit tests/interop || failed=1; \
 	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone" $(WEBS) || failed=1; \
 	$(RUN) pytest -m alone tests || failed=1; exit $${failed:-0}
 

@@ -103,13 +103,14 @@ class CellsLink:
                 ours, theirs = socket.socketpair()
                 with theirs:
                     self._process = await asyncio.to_thread(_spawn, self._task, theirs, self._ports)
+                self._hatch = hatch  # by now, as it may be gone as soon as it is there
                 await asyncio.get_running_loop().create_connection(lambda: hatch, sock=ours)
-                self._hatch = hatch
                 async with asyncio.timeout(START_SECONDS):
                     await self._ready.wait()
                 if self._hatch is not hatch:
                     raise OSError("it ended at once")
             except (OSError, RuntimeError, TimeoutError) as error:  # RuntimeError: no more threads
+                self._hatch = None
                 if self._process:
                     self._process.kill()
                 raise SetupError(f"the pacer doesn't start: {error or 'no answer'}") from None

@@ -53,12 +53,14 @@ def measure(
     pairs: int,
     seconds: float,
     mails: int,
+    nodes: int,
     seed: int,
     note: Callable[[str], Any],
 ) -> list[Comparison]:
-    """All of it, in two webs one after the other; `seconds` of idleness, `mails` that are timed."""
+    """All of it, in two webs one after the other; `seconds` of idleness, `mails` that are timed,
+    `nodes` that are meshed."""
     default = Topology(f"{name}-cells")
-    mesh = Topology(f"{name}-mesh", Link.CELLS, 10, "off", cells=10, witness="plain")
+    mesh = Topology(f"{name}-mesh", Link.CELLS, nodes, "off", cells=10, witness="plain")
     with _up(docker, images, default, note) as web:
         idle = _idle(web, pairs, seconds)
     with _up(docker, images, mesh, note) as web:
@@ -74,7 +76,7 @@ def measure(
             large = _ride(rider, web, 1, count, LARGE_BYTES, 0.0, seed)
     return [
         share("idle", "the default web", idle),
-        share("idle_mesh", "ten nodes with links of 10 cells a second, each to each,", meshed),
+        share("idle_mesh", f"{nodes} nodes with links of 10 cells a second, each to each,", meshed),
         goodput(large, mesh.cells),
         *latency(rides, mesh.cells),
     ]

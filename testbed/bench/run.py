@@ -34,6 +34,8 @@ class Plan:
     """Seconds for which nodes are watched doing nothing."""
     rides: int = 12
     """Mails that are timed over links of cells."""
+    mesh: int = 10
+    """Nodes of the web in which they are, each with a link to each."""
 
 
 def bench(
@@ -56,7 +58,7 @@ def bench(
         webs = up.measure(docker, images, name, plan.pairs, phase.note)
     with progress.phase("links of cells") as phase:
         links = paced.measure(
-            docker, images, name, plan.pairs, plan.idle, plan.rides, seed, phase.note
+            docker, images, name, plan.pairs, plan.idle, plan.rides, plan.mesh, seed, phase.note
         )
     return Bench(
         started,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from testbed.attack.record import Matrix
-from testbed.attack.record import to_json as to_matrix_json
-from testbed.bench.record import Bench
-from testbed.bench.record import to_json as to_bench_json
 from testbed.errors import TestbedError
-from testbed.leaks.score import Score
-from testbed.leaks.score import to_json as to_score_json
-from testbed.report import bench_page, junit, matrix_page, page, picture, terminal
+from testbed.report import junit, page, picture, terminal
 from testbed.report.record import Record, from_json, to_json
+
+# What these stand on takes a second to import, which every command would take longer.
+if TYPE_CHECKING:
+    from testbed.attack.record import Matrix
+    from testbed.bench.record import Bench
+    from testbed.leaks.score import Score
 
 VERDICT = "verdict.json"
 BENCH = "bench.html"
@@ -37,24 +38,34 @@ def write(record: Record, out: Path) -> tuple[Path, ...]:
 
 def write_bench(bench: Bench, out: Path) -> tuple[Path, ...]:
     """Write bench.json and bench.html into a folder, which is made if need be."""
-    return _put(out, {"bench.json": to_bench_json(bench), BENCH: bench_page.html(bench)})
+    from testbed.bench.record import to_json
+    from testbed.report import bench_page
+
+    return _put(out, {"bench.json": to_json(bench), BENCH: bench_page.html(bench)})
 
 
 def write_leaks(score: Score, out: Path) -> tuple[Path, ...]:
     """Write leaks.json into a folder, which is made if need be."""
-    return _put(out, {"leaks.json": to_score_json(score)})
+    from testbed.leaks.score import to_json
+
+    return _put(out, {"leaks.json": to_json(score)})
 
 
 def write_matrix(matrix: Matrix, out: Path) -> tuple[Path, ...]:
     """Write matrix.json and matrix.html into a folder, which is made if need be."""
+    from testbed.attack.record import to_json
+    from testbed.report import matrix_page
+
     report = REPORT if (out / REPORT).exists() else ""
     made = matrix_page.html(matrix, report)
-    return _put(out, {"matrix.json": to_matrix_json(matrix), MATRIX: made})
+    return _put(out, {"matrix.json": to_json(matrix), MATRIX: made})
 
 
 def keep_matrix(matrix: Matrix, results: Path, name: str) -> tuple[Path, ...]:
     """Keep the results of a full run under a name with its seed, with its commit and machine."""
-    return _put(results, {f"{name}.json": to_matrix_json(matrix)})
+    from testbed.attack.record import to_json
+
+    return _put(results, {f"{name}.json": to_json(matrix)})
 
 
 def clear(out: Path) -> None:

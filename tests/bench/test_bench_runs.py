@@ -24,7 +24,7 @@ MEASURED = {
 
 def test_everything_is_measured_and_nothing_stays(docker_client: DockerClient) -> None:
     name = f"pytest-bench-{os.getpid()}"
-    plan = Plan(pairs=1, mails=40, layers=8, cells=400, idle=1.0, rides=4)
+    plan = Plan(pairs=1, mails=40, layers=8, cells=400, idle=1.0, rides=4, mesh=4)
     found = bench(docker_client, compose.ROOT / ".cache", name, plan, 1, Progress())
     told = found.as_dict()
     assert told["comparisons"].keys() == MEASURED

@@ -74,7 +74,7 @@ def test_a_web_comes_up_works_and_goes(
         pytest.skip("docker-compose 1.29 isn't on this machine")
     assert version_of(command).startswith(major)
     name = f"pytest-{os.getpid()}-compose-{major[0]}"
-    settings = os.environ | {"WEB": name, "COMPOSE": command}
+    settings = os.environ | {"WEB": name, "COMPOSE": command, "NODES": "3"}
     testbed = [sys.executable, "-m", "testbed"]
     try:
         subprocess.run([*testbed, "up"], env=settings, cwd=compose.ROOT, check=True)
