@@ -146,7 +146,8 @@ def drawn(
 
 def views(tape: Tape, wire: Wire) -> dict[str, list[View]]:
     """What each attacker saw: W the main load, S and A each round, D the logs, N from inside."""
-    seen = observe(wire, tape.topology, *tape.spans[0])
+    whole = observe(wire, tape.topology)
+    seen = whole.during(*tape.spans[0])
     told = replace(truth(seen, tape.load.main), handed=tape.handed)
     tags = {n: letter.tag for n, letter in told.entries.items() if letter.tag}
     ours = seen.hops[:COLLUDING]
@@ -155,7 +156,7 @@ def views(tape: Tape, wire: Wire) -> dict[str, list[View]]:
     written = read(tape.logs, tape.topology, *tape.spans[0])
     rounds: list[View] = []
     for span, letters in zip(tape.spans[1:], tape.load.rounds, strict=True):
-        alone = observe(wire, tape.topology, *span)
+        alone = whole.during(*span)
         known = truth(alone, letters)
         own = {n: known.next(n) for n in known.of_kind("own")}
         friends = frozenset(one.recipient for one in letters if one.kind == "own")

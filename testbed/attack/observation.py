@@ -7,8 +7,9 @@ and what mail hosts wrote down (D): times, sizes, and bytes wherever they can be
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 SMALLEST = 500
 """Bytes of the smallest mail of a remailer: its one layer of OpenPGP has more than that."""
@@ -73,6 +74,24 @@ class Observation:
     """A: the entries to which he added a mark, and the mark."""
     inside: Mapping[int, str] = field(default_factory=dict)
     """N: the entries at remailers that he runs, and the next hop that each goes to."""
+
+    def during(self, since: float, until: float) -> Observation:
+        """What began between two points of time (seconds since 1970)."""
+
+        def within(mail: Transfer) -> bool:
+            return since <= mail.start < until
+
+        return replace(
+            self,
+            entries=tuple(one for one in self.entries if within(one.mail)),
+            links={link: tuple(filter(within, own)) for link, own in self.links.items()},
+            exits=tuple(one for one in self.exits if within(one.mail)),
+            packets={
+                link: own[bisect_left(own, (since,)) : bisect_left(own, (until,))]
+                for link, own in self.packets.items()
+            },
+            span=(since, until),
+        )
 
     def out(self, hop: str) -> list[tuple[str, Transfer]]:
         """All that left a hop for another: to whom, and what; in order."""

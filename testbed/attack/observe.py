@@ -23,8 +23,8 @@ ENVELOPE = 4096
 """Bytes before a mail in which its envelope stands."""
 
 
-def observe(wire: Wire, topology: Topology, since: float, until: float) -> Observation:
-    """All that W saw of the web between two points of time (seconds since 1970)."""
+def observe(wire: Wire, topology: Topology) -> Observation:
+    """All that W saw of the web, as long as there was anything to see."""
     nodes = {node.host: node.name for node in topology.remailers}
     users = {guest.host: guest.name for guest in topology.guests}
     lines = [way for g in topology.guests for way in ((g.name, g.path[0]), (g.path[0], g.name))]
@@ -35,11 +35,10 @@ def observe(wire: Wire, topology: Topology, since: float, until: float) -> Obser
     exits: list[Exit] = []
     for stream in wire.streams:
         ends = nodes.get(stream.client), nodes.get(stream.server)
-        said = [(at, t) for at, t in sent(stream, times) if since <= t.start < until]
+        said = list(sent(stream, times))
         if ends[0] and ends[1]:
             links[ends[0], ends[1]] += [one for _, one in said]
-            back = [t for _, t in answered(stream, times) if since <= t.start < until]
-            links[ends[1], ends[0]] += back
+            links[ends[1], ends[0]] += [one for _, one in answered(stream, times)]
         elif ends[1] and stream.client in hosts and stream.server_port == 25:
             entries += [Entry(ends[1], _named(_SENDER, stream, at), one) for at, one in said]
         elif ends[1] and stream.client in users:
@@ -50,7 +49,7 @@ def observe(wire: Wire, topology: Topology, since: float, until: float) -> Obser
     ends_of_lines = nodes | users
     for packet in wire.packets:
         between = ends_of_lines.get(packet.source), ends_of_lines.get(packet.target)
-        if packet.payload and between[0] and between[1] and since <= packet.time < until:
+        if packet.payload and between[0] and between[1]:
             packets[between[0], between[1]].append((packet.time, len(packet.payload)))
     return Observation(
         tuple(nodes.values()),
@@ -58,7 +57,7 @@ def observe(wire: Wire, topology: Topology, since: float, until: float) -> Obser
         {link: tuple(sorted(found, key=lambda t: t.start)) for link, found in links.items()},
         tuple(sorted(exits, key=lambda one: one.mail.end)),
         {link: tuple(packets[link]) for link in (*links, *lines)},
-        (since, until),
+        (min(times.values(), default=0.0), max(times.values(), default=0.0)),
     )
 
 

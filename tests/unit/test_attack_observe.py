@@ -23,7 +23,6 @@ WEB = Topology(nodes=3)
 ALPHA, BRAVO, CHARLIE = WEB.remailers
 MAIL = b"Message-ID: <0123abcd.00007@sender.test>\r\n\r\n" + b"sixteen and more bytes\r\n" * 60
 SEALED = b"other lines altogether\r\n" * 40
-EVER = (0.0, 1e10)
 
 
 def posted(mark: str, kind: str = "forward") -> Posted:
@@ -55,7 +54,7 @@ def web(link: Link) -> Observation:
         )  # fmt: skip
     text = b"\r\n0123abcd.00007\r\n" + b"the text that was meant\r\n" * 30
     smtp(tape, BRAVO.host, away, 25, b"", b"bob@recipient.test", text)
-    return observe(tape.wire(), WEB, *EVER)
+    return observe(tape.wire(), WEB)
 
 
 @pytest.mark.parametrize("link", [Link.SMTP, Link.TLS])
@@ -90,7 +89,7 @@ def test_what_the_server_says_at_length_goes_the_other_way() -> None:
         [record(22, 900) + record(23, 1900), record(23, 700), record(23, 701), record(23, 40)],
         (hello(CLIENT_HELLO, "aa"), hello(SERVER_HELLO, "bb")),
     )  # fmt: skip
-    seen = observe(tape.wire(), WEB, *EVER)
+    seen = observe(tape.wire(), WEB)
     assert [t.size for t in seen.links["alpha", "bravo"]] == [600, 601]
     assert [t.size for t in seen.links["bravo", "alpha"]] == [700, 701]
 
@@ -98,13 +97,13 @@ def test_what_the_server_says_at_length_goes_the_other_way() -> None:
 def test_a_connection_on_which_nobody_said_anything_has_nothing() -> None:
     tape = Tape()
     tape.tcp(ALPHA.host, BRAVO.host, LINK_PORT, [])
-    assert not any(observe(tape.wire(), WEB, *EVER).links.values())
+    assert not any(observe(tape.wire(), WEB).links.values())
 
 
 def test_what_is_outside_the_span_is_not_seen() -> None:
     tape = Tape()
     smtp(tape, WEB.sender.host, ALPHA.host, 25, b"alice@sender.test", b"remailer@alpha", MAIL)
-    assert observe(tape.wire(), WEB, 5.0, 9.0).entries == ()
+    assert observe(tape.wire(), WEB).during(5.0, 9.0).entries == ()
 
 
 def test_the_truth_knows_entry_and_exit_by_the_mark() -> None:
@@ -139,7 +138,7 @@ def test_of_a_user_with_a_proxy_every_cell_may_be_a_mail_and_none_is_read() -> N
         (hello(CLIENT_HELLO, "aa"), hello(SERVER_HELLO, "bb")),
     )  # fmt: skip
     smtp(tape, BRAVO.host, topology.recipient.host, 25, b"", b"bob@recipient.test", MAIL)
-    seen = observe(tape.wire(), topology, *EVER)
+    seen = observe(tape.wire(), topology)
     assert user.path == ("alpha", "bravo")
     assert {(one.hop, one.sender) for one in seen.entries} == {("alpha", user.name)}
     assert {one.mail.size for one in seen.entries} == {16000}
