@@ -26,10 +26,9 @@ OWN = [plant for plant in PLANTS if not plant.blind]
 TIMED = frozenset({"delays"})
 ON_STAGES = frozenset({"log-hops", "link-encrypted", "link-canary", "link-ephemeral"})
 """Claims that `port25` or `smtp` fails by what its nodes do: tests/web/test_verify*.py."""
-ELSEWHERE = frozenset({"silent-tmpfs", "silent-volume", "link-forward"})
-"""Seen to fail in tests/web: by what is put into a node (test_witnesses.py), and by a plant in all
-nodes of a web (test_verify.py)."""
-FIRST = {p.claim: p for p in reversed(OWN) if p.claim not in TIMED | ON_STAGES | ELSEWHERE}
+PUT = frozenset({"silent-tmpfs", "silent-volume"})
+"""Claims that fail by what is put into a node: tests/web/test_witnesses.py."""
+FIRST = {p.claim: p for p in reversed(OWN) if p.claim not in TIMED | ON_STAGES | PUT}
 TRIED = OWN if os.environ.get("TRIED") == "all" else list(FIRST.values())
 WEBS = score.webs(TRIED, run.MOST)
 CLEAN = int(os.environ.get("CLEAN") or 1)
