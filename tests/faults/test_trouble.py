@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import smtplib
 import time
 from collections.abc import Iterator
@@ -137,15 +138,27 @@ def hand_in(web: Web, letter: Letter, node: Node) -> int:
 
 @contextmanager
 def paused(web: Web, service: str) -> Iterator[None]:
-    """A container that is there, and doesn't say a word."""
+    """A container that is there, and doesn't say a word.
+
+    Not `docker pause`: the kernel can't freeze who waits for a file system in user space, as on
+    fuse-overlayfs, and Docker gives up then.
+    """
     container = web.container(service)
-    container.pause()
+    send_all(container, "STOP")
     try:
-        container.reload()
-        assert container.status == "paused"
+        said = container.exec_run(["sh", "-c", "cat /proc/[0-9]*/stat"]).output
+        states = re.findall(rb"\((?!sh\)|cat\))\S+\) (\w)", said)
+        assert set(states) - {b"Z"} == {b"T"}
         yield
     finally:
-        container.unpause()
+        send_all(container, "CONT")
+
+
+def send_all(container: Container, name: str) -> None:
+    """Send a signal to all processes of a container."""
+    container.kill(signal=f"SIG{name}")
+    code, said = container.exec_run(["sh", "-c", f"kill -s {name} -- -1"])
+    assert code == 0, said
 
 
 @contextmanager
