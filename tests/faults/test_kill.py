@@ -46,7 +46,7 @@ def kill_nodes(web: Web, rng: random.Random) -> Counter[str]:
 
 def test_every_letter_arrives_once_though_nodes_are_killed(make_web: WebMaker) -> None:
     rng = random.Random(1)
-    with make_web(nodes=3, pool="exponential:0.5") as web:
+    with make_web(nodes=3, pool="exponential:0.5", witness="plain") as web:
         plan = Plan(web.topology, Canaries.new(rng), rng)
         for number in range(LETTERS):
             plan.add("reply" if number % 3 == 0 else "forward", plan.path(3), 4 * KB)

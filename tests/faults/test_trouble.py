@@ -68,7 +68,8 @@ class SmallSpool(Web):
 
 @pytest.fixture(scope="module")
 def web(docker_client: DockerClient, images: dict[str, str]) -> Iterator[Web]:
-    topology = Topology(f"pytest-trouble-{os.getpid()}", nodes=2, pool="exponential:0.3")
+    name = f"pytest-trouble-{os.getpid()}"
+    topology = Topology(name, nodes=2, pool="exponential:0.3", witness="plain")
     web = SmallSpool(docker_client, topology)
     web.up(images, quiet)
     try:

@@ -34,7 +34,7 @@ for pid in sorted(int(entry.name) for entry in Path("/proc").glob("[0-9]*")):
 
 @pytest.fixture(scope="module")
 def small(make_web: WebMaker) -> Iterator[Web]:
-    with make_web(nodes=2, pool="off", hosted=True) as web:
+    with make_web(nodes=2, pool="off", hosted=True, witness="plain") as web:
         yield web
 
 

@@ -54,7 +54,7 @@ def start(*arguments: str, **settings: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "testbed", *arguments],
         cwd=compose.ROOT,
-        env=os.environ | settings,
+        env=os.environ | {"WITNESS": "plain"} | settings,  # nobody asks the recorder here
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -201,7 +201,7 @@ def test_two_webs_side_by_side_do_not_touch_one_another(
     docker_client: DockerClient, images: dict[str, str], name: str, make_web: WebMaker
 ) -> None:
     rng = random.Random(1)
-    with make_web(nodes=2, pool="off") as other:
+    with make_web(nodes=2, pool="off", witness="plain") as other:
         assert run("up", WEB=name, NODES="2")[0] == 0
         before = other.status()
         assert run("down", WEB=name)[0] == 0

@@ -34,7 +34,7 @@ with smtplib.SMTP("127.0.0.1", 25, "nobody.nowhere.test") as client:
 
 @pytest.fixture(scope="module")
 def two(make_web: WebMaker) -> Iterator[Web]:
-    with make_web(nodes=2, pool="off") as web:
+    with make_web(nodes=2, pool="off", witness="plain") as web:
         yield web
 
 
