@@ -33,6 +33,8 @@ ODD_PORT = 20001
 them to nobody."""
 RUDE_CELLS = 20
 """Cells that come in a heap from a peer that keeps no rule."""
+TLS_HEADER = 5
+"""Bytes, of which the last two are the length of the record."""
 BETWEEN = 0.005
 """Seconds between two pieces."""
 HANDSHAKE, ALERT = 0x16, 0x15
@@ -317,12 +319,13 @@ def converse(line: socket.socket, seen: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def in_pieces(line: socket.socket) -> Iterator[socket.socket]:
-    """A socket in front of that one: what is written to it goes on in halves, the second without
-    PSH."""
+    """A socket in front of that one: each TLS record that is written to it goes on in halves, the
+    second without PSH."""
 
     def out() -> None:
         with contextlib.suppress(OSError):
-            while data := far.recv(16_384):
+            while head := far.recv(TLS_HEADER, socket.MSG_WAITALL):
+                data = head + far.recv(int.from_bytes(head[3:]), socket.MSG_WAITALL)
                 line.sendall(data[: len(data) // 2])
                 time.sleep(BETWEEN)
                 unpushed(line, data[len(data) // 2 :])
