@@ -128,7 +128,7 @@ class CellsLink:
     async def _restart(self) -> None:
         while self._hatch is None:
             await asyncio.sleep(RESTART_SECONDS)
-            with contextlib.suppress(SetupError):
+            with contextlib.suppress(Exception):  # whatever was missing may be there then
                 await self.start()
         self._restarting = False
 

@@ -142,6 +142,8 @@ class Pacer:
             for line in tuple(way.others):
                 if not line.called:  # whoever was called speaks first
                     line.say(_COVER)
+                    if line.free:
+                        way.gave()
             if link := way.line:
                 ready = link.free and bool(way.ready)
                 link.say(way.ready.popleft() if ready else _COVER)

@@ -147,12 +147,19 @@ def paused(web: Web, service: str) -> Iterator[None]:
     container = web.container(service)
     send_all(container, "STOP")
     try:
-        said = container.exec_run(["sh", "-c", "cat /proc/[0-9]*/stat"]).output
-        states = re.findall(rb"\((?!sh\)|cat\))\S+\) (\w)", said)
-        assert set(states) - {b"Z"} == {b"T"}
+        deadline = time.monotonic() + 10  # who waits for a file system stops when that is over
+        while states(container) != {b"T"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         yield
     finally:
         send_all(container, "CONT")
+
+
+def states(container: Container) -> set[bytes]:
+    """The states of all processes of a container, but for those that tell them."""
+    said = container.exec_run(["sh", "-c", "cat /proc/[0-9]*/stat"]).output
+    return {*re.findall(rb"\((?!sh\)|cat\))\S+\) (\w)", said)} - {b"Z"}
 
 
 def send_all(container: Container, name: str) -> None:

@@ -180,7 +180,7 @@ async def test_strangers_on_the_porch_are_few_and_hold_up_no_peer(
     web: Bravo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(porch, "MOST_WAITING", 5)
-    monkeypatch.setattr(porch, "HANDSHAKE_SECONDS", 0.5)
+    monkeypatch.setattr(porch, "HANDSHAKE_SECONDS", 2.0)
     async with await web.serve():
         from_elsewhere, elsewhere = await asyncio.open_connection(
             "127.0.0.1", web.port, local_addr=("127.0.0.2", 0)
