@@ -159,7 +159,8 @@ def paused(web: Web, service: str) -> Iterator[None]:
 def states(container: Container) -> set[bytes]:
     """The states of all processes of a container, but for those that tell them."""
     said = container.exec_run(["sh", "-c", "cat /proc/[0-9]*/stat"]).output
-    return {*re.findall(rb"\((?!sh\)|cat\))\S+\) (\w)", said)} - {b"Z"}
+    told = re.findall(rb"^\d+ \((.*)\) (\w) ", said, re.MULTILINE)
+    return {state for name, state in told if name not in {b"sh", b"cat"}} - {b"Z"}
 
 
 def send_all(container: Container, name: str) -> None:
