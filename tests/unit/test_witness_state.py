@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -90,23 +92,30 @@ def test_numbers_of_what_multiprocessing_passes_on_are_chance(tmp_path: Path) ->
     assert not any(" number " in name for name in facts["descriptors"])
 
 
-def test_signals_that_wait_in_a_queue_are_counted() -> None:
-    code = (
-        "import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, {40}); print(flush=True); "
-        "input()"
-    )
+@contextmanager
+def running(code: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that runs this, once it has said a line."""
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         assert child.stdout
         child.stdout.readline()
+        yield child
+        child.kill()
+
+
+def test_signals_that_wait_in_a_queue_are_counted() -> None:
+    code = (
+        "import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, {40}); print(flush=True); "
+        "input()"
+    )
+    with running(code) as child:
         queued = []
         for _ in range(2):
             facts = processfacts.of_process(child.pid, {})
             assert facts
             queued.append(int(facts["status"]["SigQ"].partition("/")[0]))
             os.kill(child.pid, 40)
-        child.kill()
     assert queued[1] == queued[0] + 1
 
 
@@ -117,13 +126,8 @@ def test_a_signal_on_its_way_is_waited_for() -> None:
         "print(flush=True); time.sleep(0.05); signal.pthread_sigmask(signal.SIG_UNBLOCK, {40}); "
         "input()"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as child:
-        assert child.stdout
-        child.stdout.readline()
+    with running(code) as child:
         facts = processfacts.of_process(child.pid, {})
-        child.kill()
     assert facts
     assert not int(facts["status"]["SigPnd"], 16) | int(facts["status"]["ShdPnd"], 16)
 
