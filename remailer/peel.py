@@ -2,12 +2,13 @@
 
 OpenPGP messages come from strangers, and the library that opens them has no limit on what comes
 out. So mails are peeled in processes with limits on memory, time and output; a worker that dies
-takes one mail with it. One that is late does so only the second time, because a paused machine
-makes it late too. Workers are spawned, never forked: no thread's lock and no other mail's
-memory is copied into them. All that joins them to the node is one pipe each: process pools of
-libraries have queues with named semaphores, which stay in /dev/shm and are torn when a worker
-dies. They are replaced now and then, so that freed memory goes. Nothing of them is ever printed,
-also when Rust aborts: they call silence.hush first, and inherit /dev/null from a node that has.
+takes one mail with it. Time is the processor's, because a busy machine is no mail's fault; one that
+is late by the clock takes its mail with it only the second time. Workers are spawned, never forked:
+no thread's lock and no other mail's memory is copied into them. All that joins them to the node is
+one pipe each: process pools of libraries have queues with named semaphores, which stay in /dev/shm
+and are torn when a worker dies. They are replaced now and then, so that freed memory goes. Nothing
+of them is ever printed, also when Rust aborts: they call silence.hush first, and inherit /dev/null
+from a node that has.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ leaves behind is no longer there for the next, and the worst honest one needs 32
 NICE = 10
 """How much peeling yields to the pacer of the cells, and to the listener."""
 
+SLOWEST = 12
+"""How many times as long as of the processor a mail may take by the clock. Less would lose mails to
+other work on the machine, which workers yield to; more would let one hold a worker for long that
+doesn't even run."""
+
 START_SECONDS = 30.0
 """How long a worker may take to be ready."""
 
@@ -87,7 +93,10 @@ class Peelers:
         workers: int = 2,
         seconds: float = 10.0,
     ) -> None:
-        """A mail may take `seconds`, twice; `secret_key` is the armoured one. Starts nothing."""
+        """A mail may take `seconds` of a processor; `secret_key` is the armoured one.
+
+        Starts nothing.
+        """
         self._own = (secret_key, address, rules)
         self._seconds = seconds
         self._count = workers
@@ -127,7 +136,7 @@ class Peelers:
                 except _DiedBefore:
                     worker = await self._replace(worker)
                 except _TookTooLong:
-                    # By the clock on the wall: perhaps all of us were stopped meanwhile.
+                    # By the clock: perhaps all of us were stopped meanwhile.
                     worker = await self._replace(worker)
                     if late:
                         return ()
@@ -177,11 +186,11 @@ class _DiedBefore(Exception):
 
 
 class _DiedOfIt(Exception):
-    """A worker died of the mail."""
+    """A worker died of the mail, or worked on it for too long."""
 
 
 class _TookTooLong(Exception):
-    """A worker took the mail and wasn't done in time."""
+    """A worker wasn't done in time by the clock, though it had hardly run."""
 
 
 class _Worker:
@@ -215,31 +224,29 @@ class _Worker:
 
     def peel(self, raw: bytes, seconds: float) -> tuple[Outgoing, ...]:
         """Have one mail peeled. Raises _DiedBefore, _DiedOfIt or _TookTooLong."""
-        deadline = time.monotonic() + seconds
+        until = _Until(self._process.pid, seconds)
         try:
             self._pipe.send_bytes(raw)
-            self._hear(deadline, _WORD)
-        except (EOFError, OSError):
+            self._hear(until, _WORD)
+        except (_TookTooLong, EOFError, OSError):
             raise _DiedBefore from None
         try:
-            count = int.from_bytes(self._hear(deadline, _WORD))
-            made = tuple(self._outgoing(deadline) for _ in range(min(count, MAX_OUTGOING)))
-        except TimeoutError:
-            raise _TookTooLong from None
+            count = int.from_bytes(self._hear(until, _WORD))
+            made = tuple(self._outgoing(until) for _ in range(min(count, MAX_OUTGOING)))
         except (EOFError, OSError, ValueError, struct.error):
             raise _DiedOfIt from None
         self.peeled += 1
         return made
 
-    def _outgoing(self, deadline: float) -> Outgoing:
-        latent, answer, counted, most, digest = _FACTS.unpack(self._hear(deadline, _FACTS.size))
-        recipient = self._hear(deadline, MAX_MAIL).decode("ascii")
-        mail = self._hear(deadline, MAX_MAIL)
+    def _outgoing(self, until: _Until) -> Outgoing:
+        latent, answer, counted, most, digest = _FACTS.unpack(self._hear(until, _FACTS.size))
+        recipient = self._hear(until, MAX_MAIL).decode("ascii")
+        mail = self._hear(until, MAX_MAIL)
         return Outgoing(recipient, mail, latent, Use(digest, most) if counted else None, answer)
 
-    def _hear(self, deadline: float, most: int) -> bytes:
-        if not self._pipe.poll(max(0.0, deadline - time.monotonic())):
-            raise TimeoutError
+    def _hear(self, until: _Until, most: int) -> bytes:
+        while not self._pipe.poll(until.left()):
+            until.check()
         return self._pipe.recv_bytes(most)
 
     def kill(self) -> None:
@@ -247,6 +254,36 @@ class _Worker:
         self._process.kill()
         self._process.join()
         self._pipe.close()
+
+
+class _Until:
+    """How long a process may go on: seconds of a processor, and not forever by the clock."""
+
+    def __init__(self, pid: int | None, seconds: float) -> None:
+        self._pid = pid
+        self._work = _processor_seconds(pid) + seconds
+        self._clock = time.monotonic() + SLOWEST * seconds
+
+    def left(self) -> float:
+        """Seconds before which it can't be too late."""
+        work = self._work - _processor_seconds(self._pid)
+        return max(0.0, min(work, self._clock - time.monotonic()))
+
+    def check(self) -> None:
+        """Raise _DiedOfIt or _TookTooLong if it is too late."""
+        if _processor_seconds(self._pid) >= self._work:
+            raise _DiedOfIt
+        if time.monotonic() >= self._clock:
+            raise _TookTooLong
+
+
+def _processor_seconds(pid: int | None) -> float:
+    """Seconds of a processor that a process has used (proc(5), stat); 0 of one that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _size_of(pid: int | str | None) -> int:

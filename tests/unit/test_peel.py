@@ -178,12 +178,27 @@ async def busy_worker() -> int:
 
 
 async def test_a_mail_whose_time_was_lost_to_a_pause_is_peeled_again() -> None:
-    peelers = Peelers(key("alpha"), ME, workers=1, seconds=6.0)
+    peelers = Peelers(key("alpha"), ME, workers=1, seconds=0.75)
     await peelers.start()
     try:
         task = asyncio.create_task(peelers.peel(b"Anon-To: x@y.test\n\n" + b"\n" * 1_000_000))
         os.kill(await busy_worker(), signal.SIGSTOP)
         assert len(await task) == 1
+    finally:
+        await peelers.stop()
+
+
+async def test_a_busy_machine_is_no_mails_fault() -> None:
+    peelers = Peelers(key("alpha"), ME, workers=1, seconds=0.75)
+    await peelers.start()
+    try:
+        task = asyncio.create_task(peelers.peel(b"Anon-To: x@y.test\n\n" + b"\n" * 1_000_000))
+        worker = await busy_worker()
+        os.kill(worker, signal.SIGSTOP)  # other work has the processors, for twice as long
+        await asyncio.sleep(1.5)
+        os.kill(worker, signal.SIGCONT)
+        assert len(await task) == 1
+        assert workers_of(os.getpid()) == [worker]
     finally:
         await peelers.stop()
 
