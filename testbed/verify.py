@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -96,7 +95,9 @@ def verify_web(
             with progress.phase("the nodes before it"):
                 moments.look(looks, Moment.BEFORE)
             with progress.phase("mail through the web") as phase:
-                diff = _first_load(run, plan, mailboxes, prober, looks, spools, phase)
+                run.letters += plan.first()
+                more = plan.second()
+                diff = _first_load(run, more, mailboxes, prober, looks, spools, phase)
             found: list[Finding] = []
             if not web.topology.hosted:
                 with progress.phase("is it on disk when a 250 is said"):
@@ -106,9 +107,9 @@ def verify_web(
             with progress.phase("the nodes between the loads"):
                 moments.look(looks, Moment.BETWEEN)
             with progress.phase("more mail through the web") as phase:
-                more = plan.second()
                 run.letters += more
-                _send(run, more, mailboxes, phase, partial(_make_trails, run))
+                _send(run, more, phase)
+                _collect(run, more, mailboxes, phase)
             with ThreadPoolExecutor(4) as pool:
                 with progress.phase("the nodes after it"):
                     compared = pool.submit(files.diffs, run, [*nodes, web.topology.recipient.name])
@@ -122,9 +123,10 @@ def verify_web(
                     remembered = pool.submit(lambda: [] if claims_only else memory.report(run))
                     # Only now: the sniffer would take the tries for the node's own.
                     tried = pool.submit(way_out.findings, run)
+                    seized = pool.submit(dissector.opened)
                     wire = dissector.read(captured.path, bridge=web.topology.bridge)
-                    seized = dissector.opened()
-                    found += _judged(run, wire, captured, recorded.given(recording), seized)
+                    given = recorded.given(recording)
+                    found += _judged(run, wire, captured, given, seized.result())
                     found += looked.result() + tried.result()
                     # By now no witness has a file of its own in the nodes' folders.
                     found += _met(run, wire, captured)
@@ -154,7 +156,7 @@ def _dissector(web: Web) -> Dissector:
 
 def _first_load(
     run: Run,
-    plan: Plan,
+    more: Sequence[Letter],
     mailboxes: Mailboxes,
     prober: Prober,
     looks: Sequence[Look],
@@ -164,7 +166,7 @@ def _first_load(
     """Send the first load and wait for it; read what lies in the nodes meanwhile, then probe.
 
     The docker diff of the sender's mail host: by then it has logged. The recipient's is taken with
-    the nodes'.
+    the nodes'. `more`: the second load, for which there is time to make digests.
     """
 
     def probe() -> dict[str, Diff]:
@@ -172,32 +174,27 @@ def _first_load(
         prober.start()
         return files.diffs(run, [run.web.topology.sender.name])
 
-    letters = plan.first()
-    run.letters += letters
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         reading = pool.submit(moments.look, looks, Moment.DURING)
         reading.add_done_callback(spools.ended)
         probing = pool.submit(probe)
         spools.watching.wait()  # else mail may have come and gone before the first look
-        _send(run, letters, mailboxes, phase)
+        _send(run, run.letters, phase)
+        making = pool.submit(_make_trails, run, [*run.letters, *more])
+        _collect(run, run.letters, mailboxes, phase)
+        making.result()
         reading.result()
         return probing.result()
 
 
-def _make_trails(run: Run) -> None:
+def _make_trails(run: Run, letters: Sequence[Letter]) -> None:
     """Make the digests that several witnesses look for afterwards; they are kept (digests.py)."""
     for node in run.web.topology.remailers:
-        trail(run.letters, run.canaries, node)
+        trail(letters, run.canaries, node)
 
 
-def _send(
-    run: Run,
-    letters: Sequence[Letter],
-    mailboxes: Mailboxes,
-    phase: Phase,
-    meanwhile: Callable[[], None] = lambda: None,
-) -> None:
-    """Send a load and wait until it has arrived; `meanwhile` is done while it is under way."""
+def _send(run: Run, letters: Sequence[Letter], phase: Phase) -> None:
+    """Send a load."""
     count = 0
 
     def sent(_: Letter) -> None:
@@ -206,7 +203,10 @@ def _send(
         phase.note(f"{count} of {len(letters)} sent")
 
     asyncio.run(send(run.web, letters, sent))
-    meanwhile()
+
+
+def _collect(run: Run, letters: Sequence[Letter], mailboxes: Mailboxes, phase: Phase) -> None:
+    """Wait until a load has arrived."""
     mailboxes.collect(
         letters,
         ARRIVE_WITHIN,

@@ -16,7 +16,7 @@ from docker import DockerClient
 from docker.errors import APIError
 from docker.models.containers import Container
 
-from remailer.directory import Directory, load
+from remailer.directory import Directory, Peer, load
 from testbed import agent, compose, gate, keys, subnet, teardown, zones
 from testbed.contract import WRITTEN
 from testbed.engine import explain, refused, state_of, wait_for
@@ -153,10 +153,13 @@ class Web:
             self._compose("up", "-d", "--no-recreate", "sniffer", "witness", "dns", *hosts)
             for watcher in ("sniffer", "witness"):
                 self._wait_for(watcher, READY[watcher])
-            made.result()
-        with phase("remailers and mail hosts"):
+            entries = made.result()
+        with phase("remailers and mail hosts"), ThreadPoolExecutor(1) as pool:
+            # Nodes read it when they are through their gate.
+            written = pool.submit(self._write_directory, entries)
             self._start(nodes)
             self._watch(nodes)
+            written.result()
             gate.open_(self.state / "gate")
             self._wait_until_ready()
         if guests := [guest.name for guest in self.topology.guests]:
@@ -196,14 +199,19 @@ class Web:
         told = asdict(self.topology) | {"images": self.images}
         (self.state / "web.json").write_text(json.dumps(told, indent=1) + "\n")
 
-    def _make_keys(self) -> None:
+    def _make_keys(self) -> list[Peer]:
+        """The nodes' entries; the guests' are written."""
         entries = keys.make_node_keys(self.docker, self.topology, self.images["remailer"])
-        prober, files = identities(self.topology, entries[0].openpgp)
-        for name, data in files.items():
-            keys.write_secret(self.state / "probe" / name, data)
         guests = keys.make_guest_keys(self.docker, self.topology, self.images["remailer"])
         for name, theirs in guests.items():
             keys.write_guests(self.state / "public" / f"guests-{name}.json", theirs)
+        return entries
+
+    def _write_directory(self, entries: Sequence[Peer]) -> None:
+        """Write the directories, the nodes' with the prober's entries in it, and its keys."""
+        prober, files = identities(self.topology, entries[0].openpgp)
+        for name, data in files.items():
+            keys.write_secret(self.state / "probe" / name, data)
         directory = self.state / "public" / "directory.json"
         keys.write_directory(directory, [*entries, *prober])
         directory.chmod(0o644)
