@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from remailer.spool import Spool
-from testbed.witness.agent import filefacts, kernelfacts, listeners, processfacts, rest, walk
+from testbed.witness.agent import filefacts, kernelfacts, listeners, processfacts, rest, state, walk
 
 ME = os.getpid()
 
@@ -229,6 +229,19 @@ def test_a_node_is_waited_for_until_its_log_is_empty_or_the_time_is_over(tmp_pat
     assert rest.wait(look, time.monotonic()) == "its log was not empty"
     said = iter(["busy", "busy", ""])
     assert rest.wait(lambda: next(said), time.monotonic() + 60) == ""
+
+
+def test_a_conversation_that_only_the_reading_saw_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel's table, read while it changes, lacked the row a moment before."""
+    talks = iter([{"tcp talking (tcp, state 01)": 1}, {}])
+    monkeypatch.setattr(rest, "of_node", lambda *_: "")
+    monkeypatch.setattr(state, "_read", lambda *_: {"kernel": {"sockets": next(talks)}})
+    (told,) = state.run(
+        {"nodes": {"alpha": ME}, "within": 60, "spool": "", "links": [], "token": "t"}
+    )
+    assert (told["kernel"]["sockets"], told["rest"]) == ({}, "")
 
 
 async def test_mail_whose_answer_is_under_way_is_waited_for_and_mail_that_stays_is_rest(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 from testbed.witness.agent import kernelfacts, opening, processfacts, walk
 
@@ -47,14 +48,19 @@ def mails(pid: int, spool: str) -> int | None:
         return None
 
 
+def talking(kinds: Mapping[str, int]) -> str:
+    """What conversations there are among sockets of these kinds, or nothing."""
+    count = sum(n for kind, n in kinds.items() if kind.startswith("tcp talking"))
+    return f"it had {count} conversations" if count else ""
+
+
 def of_node(pid: int, spool: str, links: Sequence[int] = ()) -> str:
     """What the whole node is at, or nothing; links that are always there are no conversations."""
     spooling = of_spool(pid, spool)
     if spooling not in ("", MAIL):
         return spooling
-    kinds = kernelfacts.sockets(pid, links).values()
-    if count := sum(kind.startswith("tcp talking") for kind in kinds):
-        return f"it had {count} conversations"
+    if talks := talking(Counter(kernelfacts.sockets(pid, links).values())):
+        return talks
     pids = processfacts.of_container(pid)
     if any(processfacts.executed(one, pids) for one in pids):
         return "something was being executed in it: a health check, say"
