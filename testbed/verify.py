@@ -110,7 +110,7 @@ def verify_web(
                 run.letters += more
                 _send(run, more, phase)
                 _collect(run, more, mailboxes, phase)
-            with ThreadPoolExecutor(4) as pool:
+            with ThreadPoolExecutor(5) as pool:
                 with progress.phase("the nodes after it"):
                     compared = pool.submit(files.diffs, run, [*nodes, web.topology.recipient.name])
                     moments.look(looks, Moment.AFTER)
@@ -118,9 +118,9 @@ def verify_web(
                     recording = recorded.answers(run)
                     found += recorded.findings(run, recording, spools.seized)
                 with progress.phase("the nodes from outside, the wire"):
-                    captured = capture.finish(out)
                     looked = pool.submit(_look, run, lambda: diff | compared.result())
                     remembered = pool.submit(lambda: [] if claims_only else memory.report(run))
+                    captured = capture.finish(out)
                     # Only now: the sniffer would take the tries for the node's own.
                     tried = pool.submit(way_out.findings, run)
                     seized = pool.submit(dissector.opened)
