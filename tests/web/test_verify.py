@@ -75,7 +75,7 @@ def test_plain_links_fail_as_the_table_expects_with_the_bytes_that_were_read(
 def test_without_cap_sys_admin_what_needs_it_is_inconclusive_and_the_rest_holds(
     make_web: WebMaker, out: Path
 ) -> None:
-    with make_web(Link.TLS, 3, witness="plain") as web:
+    with make_web(Link.TLS, 3, "off", witness="plain") as web:
         record = verify_web(web, out, 1, Progress(), last=True, claims_only=True)
     blind = [f for f in troubled(record) if f.claim != TIMED]
     assert {f.status for f in blind} == {Status.INCONCLUSIVE}
