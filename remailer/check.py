@@ -24,7 +24,7 @@ from remailer.directory import Directory, Peer
 from remailer.errors import RemailerError, SetupError
 from remailer.gate import MAX_STRANGERS
 from remailer.keys import Keys
-from remailer.link import Link, links
+from remailer.link.kinds import Link, links
 from remailer.link.smtp import Conversation, Unreachable
 from remailer.node import Place
 from remailer.resolver import NoSuchName, Resolver, domain_name

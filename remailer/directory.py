@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from remailer.errors import SetupError
+from remailer.party import Party
 
 Speaks = Literal["port25", "direct25", "smtp", "tls", "cells"]
 """What remailers speak to each other. On the first two mail comes in by the host's mail system."""
@@ -57,6 +58,11 @@ class Peer(BaseModel):
     def domain(self) -> str:
         """The address's domain, lower case."""
         return self.address.rpartition("@")[2].lower()
+
+    @property
+    def party(self) -> Party:
+        """What a link of cells has to know of it."""
+        return Party(self.name, self.certificates, self.hosts, self.link_port, self.speaks)
 
     @property
     def pins(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from remailer.directory import NAME, Directory, Peer, pin
 from remailer.errors import SetupError
+from remailer.party import Party
 
 MOST_GUESTS = 32
 """Each costs the pacer a cell at each tick, and may hold four messages of 4 MiB in memory."""
@@ -27,9 +28,10 @@ class Guest(BaseModel):
     certificates: tuple[str, ...] = Field(min_length=1, max_length=2)
     """Its self-signed link certificates, PEM. Two while keys change."""
 
-
-Party = Peer | Guest
-"""Whoever is at the other end of a link of cells."""
+    @property
+    def party(self) -> Party:
+        """What a link has to know of it."""
+        return Party(self.name, self.certificates)
 
 
 class Guests(BaseModel):
@@ -66,7 +68,7 @@ def load(path: Path, directory: Directory) -> tuple[Guest, ...]:
     return guests
 
 
-def _pins(party: Party, path: Path) -> Iterator[str]:
+def _pins(party: Peer | Guest, path: Path) -> Iterator[str]:
     for certificate in party.certificates:
         try:
             yield pin(certificate)

@@ -27,17 +27,18 @@ from remailer.directory import HOSTED, Directory
 from remailer.errors import SetupError, SpoolFull
 from remailer.exit import SMTP_PORT, Exit
 from remailer.gate import MAX_CONNECTIONS, MAX_STRANGERS, RATE, Gate, Rate, units
-from remailer.guests import Guest, Party
 from remailer.keys import Keys
-from remailer.link import links, pacer
+from remailer.link import pacer
 from remailer.link.cells import Word
+from remailer.link.kinds import links
 from remailer.link.paced import RATE as CELLS
 from remailer.link.paced import CellsLink
 from remailer.link.port25 import Port25Link
 from remailer.link.smtp import listen
 from remailer.listener import Accept, Desk, Door
 from remailer.outgoing import domain_of
-from remailer.peel import Peelers
+from remailer.party import Party
+from remailer.peelers import Peelers
 from remailer.pool import Pool
 from remailer.resolver import Resolver
 from remailer.rules import Rules
@@ -88,8 +89,10 @@ class Node:
         if place.guests and self._entry.speaks != "cells":
             raise SetupError(f"--guests: only on cells, and this node speaks {self._entry.speaks}")
         known = guests.load(place.guests, directory) if place.guests else ()
-        parties: tuple[Party, ...] = (*directory.remailers, *known)
-        task = pacer.Task(self._entry, keys.certificate, keys.link_key, parties, 1 / place.cells)
+        parties = (*(peer.party for peer in directory.remailers), *(one.party for one in known))
+        task = pacer.Task(
+            self._entry.party, keys.certificate, keys.link_key, parties, 1 / place.cells
+        )
         self._cells = CellsLink(task, self._accept_message)
         self._links = links(keys, directory, self._cells)
         self._by_host = Port25Link(keys.domain)
@@ -199,7 +202,7 @@ class Node:
             return Word.REFUSED
         if asked_by(mail):
             return Word.STORED  # and forgotten: nobody could be answered
-        if isinstance(party, Guest):
+        if party.guest:
             name = party.name.encode()
             if self._guests.spent(name):
                 return Word.LATER

@@ -1,43 +1,29 @@
-"""Peeling: one mail in, what is to be sent on out; in worker processes that can be lost.
+"""Peeling: one mail in, what is to be sent on out; and a worker process that does nothing else.
 
 OpenPGP messages come from strangers, and the library that opens them has no limit on what comes
-out. So mails are peeled in processes with limits on memory, time and output; a worker that dies
-takes one mail with it. Time is the processor's, because a busy machine is no mail's fault; one that
-is late by the clock takes its mail with it only the second time. Workers are spawned, never forked:
-no thread's lock and no other mail's memory is copied into them. All that joins them to the node is
-one pipe each: process pools of libraries have queues with named semaphores, which stay in /dev/shm
-and are torn when a worker dies. They are replaced now and then, so that freed memory goes. Nothing
-of them is ever printed, also when Rust aborts: they call silence.hush first, and inherit /dev/null
-from a node that has.
+out. So mails are peeled in processes that can be lost (peelers.py), with limits on memory, time and
+output. Nothing of them is ever printed, also when Rust aborts: they call silence.hush first, and
+inherit /dev/null from a node that has. They import little, as each has to start.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import multiprocessing
 import os
 import random
 import resource
 import signal
 import struct
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
 
 from remailer import message, openpgp, silence
-from remailer.errors import RemailerError, SetupError
 from remailer.limits import Use
-from remailer.message import MAX_MAIL, MAX_OUTGOING, Outgoing
+from remailer.message import Outgoing
 from remailer.openpgp import Keyring
 from remailer.rules import PLAIN, Rules
-
-T = TypeVar("T")
 
 HEADROOM = 384 * 1024 * 1024
 """Bytes of address space that a worker may take beyond what it has when it is ready.
@@ -46,25 +32,15 @@ Measured with Python 3.11 and 3.13: a worker has 40 MiB when it is ready; a mail
 MiB more, 48 with 8-bit text; the worst of that size, 2 million empty lines, 325.
 """
 
-MAX_TASKS = 200
-"""Mails that a worker peels before it is replaced."""
-
-MAX_GROWTH = 32 * 1024 * 1024
-"""Bytes that a worker may be larger than it was when ready, before it is replaced: what one mail
-leaves behind is no longer there for the next, and the worst honest one needs 325 MiB."""
-
 NICE = 10
 """How much peeling yields to the pacer of the cells, and to the listener."""
 
-SLOWEST = 12
-"""How many times as long as of the processor a mail may take by the clock. Less would lose mails to
-other work on the machine, which workers yield to; more would let one hold a worker for long that
-doesn't even run."""
+WORD = 4
+"""Bytes of the short words between a worker and the node: ready, taken, a count."""
 
-START_SECONDS = 30.0
-"""How long a worker may take to be ready."""
-
-_ATTEMPTS = 3
+FACTS = struct.Struct("!d??I32s")
+"""Before each mail: how long it is to wait, whether it answers a request, and whether and how often
+its PGP message may be used."""
 
 
 def peel(
@@ -81,230 +57,7 @@ def peel(
     return message.read(raw, me=me, decrypt=decrypt, encrypt=encrypt, now=now, rng=rng, rules=rules)
 
 
-class Peelers:
-    """Worker processes that peel, each one mail at a time."""
-
-    def __init__(
-        self,
-        secret_key: bytes,
-        address: str,
-        rules: Rules = PLAIN,
-        *,
-        workers: int = 2,
-        seconds: float = 10.0,
-    ) -> None:
-        """A mail may take `seconds` of a processor; `secret_key` is the armoured one.
-
-        Starts nothing.
-        """
-        self._own = (secret_key, address, rules)
-        self._seconds = seconds
-        self._count = workers
-        # Of its own: asyncio's has a thread more now and then, as the mail has it.
-        self._threads = ThreadPoolExecutor(workers, "peel")
-        self._workers: set[_Worker] = set()
-        self._idle: asyncio.Queue[_Worker | None] = asyncio.Queue()
-
-    async def start(self) -> None:
-        """Start the workers and wait until each has loaded the key. Raises SetupError."""
-        Keyring.load(self._own[0])
-        try:
-            for worker in await asyncio.gather(*(self._new() for _ in range(self._count))):
-                self._idle.put_nowait(worker)
-        except (EOFError, OSError) as error:
-            await self.stop()
-            raise SetupError(f"peeling workers don't start: {error}") from None
-
-    async def peel(self, raw: bytes) -> tuple[Outgoing, ...]:
-        """What one mail is to become: () if it is dropped, for whatever reason.
-
-        Raises RemailerError only if no worker can be started: then the mail hasn't been read, and
-        is to be kept.
-        """
-        if len(raw) > MAX_MAIL:
-            return ()
-        worker = await self._idle.get()
-        late = False
-        try:
-            for _ in range(_ATTEMPTS):
-                if worker is None or worker.worn():
-                    worker = await self._replace(worker)
-                    if worker is None:
-                        continue
-                try:
-                    return await self._apart(worker.peel, raw, self._seconds)
-                except _DiedBefore:
-                    worker = await self._replace(worker)
-                except _TookTooLong:
-                    # By the clock: perhaps all of us were stopped meanwhile.
-                    worker = await self._replace(worker)
-                    if late:
-                        return ()
-                    late = True
-                except _DiedOfIt:
-                    worker = await self._replace(worker)
-                    return ()
-            raise RemailerError("peeling workers can't be started")
-        except asyncio.CancelledError:
-            # It is still at this mail; its answer must not be taken for the next one's.
-            if worker is not None:
-                self._workers.discard(worker)
-                worker.kill()
-                worker = None
-            raise
-        finally:
-            self._idle.put_nowait(worker)
-
-    async def stop(self) -> None:
-        """End all workers, now; mails being peeled are dropped, so stop taking mails first."""
-        workers, self._workers = self._workers, set()
-        for worker in workers:
-            worker.kill()
-
-    async def _apart(self, work: Callable[..., T], *given: object) -> T:
-        """Do what blocks in a thread of ours."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(work, *given))
-
-    async def _new(self) -> _Worker:
-        worker = await self._apart(_Worker, *self._own)
-        self._workers.add(worker)
-        return worker
-
-    async def _replace(self, worker: _Worker | None) -> _Worker | None:
-        """Another worker in this one's place; None if it doesn't start."""
-        if worker is not None:
-            self._workers.discard(worker)
-            worker.kill()
-        with contextlib.suppress(EOFError, OSError):
-            return await self._new()
-        return None
-
-
-class _DiedBefore(Exception):
-    """A worker died before it took the mail: no fault of the mail's."""
-
-
-class _DiedOfIt(Exception):
-    """A worker died of the mail, or worked on it for too long."""
-
-
-class _TookTooLong(Exception):
-    """A worker wasn't done in time by the clock, though it had hardly run."""
-
-
-class _Worker:
-    """One worker process, at the other end of a pipe; its methods block.
-
-    A worker says that it has taken a mail, then how many mails it made of it, then each of them
-    with what is to be known of it: plain bytes, not pickles, because a worker reads what strangers
-    wrote.
-    """
-
-    def __init__(self, secret_key: bytes, address: str, rules: Rules) -> None:
-        """Start it and wait until it is ready. Raises OSError or EOFError if it doesn't start."""
-        self.peeled = 0
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_work, args=(theirs, secret_key, address, rules), daemon=True
-        )
-        self._process.start()
-        theirs.close()
-        if not self._pipe.poll(START_SECONDS):
-            self.kill()
-            raise OSError("no answer")
-        self._pipe.recv_bytes(_WORD)
-        self._ready_size = _size_of(self._process.pid)
-
-    def worn(self) -> bool:
-        """Whether it is time for another one."""
-        grown = _size_of(self._process.pid) - self._ready_size
-        return self.peeled >= MAX_TASKS or grown > MAX_GROWTH
-
-    def peel(self, raw: bytes, seconds: float) -> tuple[Outgoing, ...]:
-        """Have one mail peeled. Raises _DiedBefore, _DiedOfIt or _TookTooLong."""
-        until = _Until(self._process.pid, seconds)
-        try:
-            self._pipe.send_bytes(raw)
-            self._hear(until, _WORD)
-        except (_TookTooLong, EOFError, OSError):
-            raise _DiedBefore from None
-        try:
-            count = int.from_bytes(self._hear(until, _WORD))
-            made = tuple(self._outgoing(until) for _ in range(min(count, MAX_OUTGOING)))
-        except (EOFError, OSError, ValueError, struct.error):
-            raise _DiedOfIt from None
-        self.peeled += 1
-        return made
-
-    def _outgoing(self, until: _Until) -> Outgoing:
-        latent, answer, counted, most, digest = _FACTS.unpack(self._hear(until, _FACTS.size))
-        recipient = self._hear(until, MAX_MAIL).decode("ascii")
-        mail = self._hear(until, MAX_MAIL)
-        return Outgoing(recipient, mail, latent, Use(digest, most) if counted else None, answer)
-
-    def _hear(self, until: _Until, most: int) -> bytes:
-        while not self._pipe.poll(until.left()):
-            until.check()
-        return self._pipe.recv_bytes(most)
-
-    def kill(self) -> None:
-        """End it, whatever it is doing."""
-        self._process.kill()
-        self._process.join()
-        self._pipe.close()
-
-
-class _Until:
-    """How long a process may go on: seconds of a processor, and not forever by the clock."""
-
-    def __init__(self, pid: int | None, seconds: float) -> None:
-        self._pid = pid
-        self._work = _processor_seconds(pid) + seconds
-        self._clock = time.monotonic() + SLOWEST * seconds
-
-    def left(self) -> float:
-        """Seconds before which it can't be too late."""
-        work = self._work - _processor_seconds(self._pid)
-        return max(0.0, min(work, self._clock - time.monotonic()))
-
-    def check(self) -> None:
-        """Raise _DiedOfIt or _TookTooLong if it is too late."""
-        if _processor_seconds(self._pid) >= self._work:
-            raise _DiedOfIt
-        if time.monotonic() >= self._clock:
-            raise _TookTooLong
-
-
-def _processor_seconds(pid: int | None) -> float:
-    """Seconds of a processor that a process has used (proc(5), stat); 0 of one that is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _size_of(pid: int | str | None) -> int:
-    """Bytes of a process's address space; 0 of one that is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0
-
-
-# What follows runs in a worker.
-
-_WORD = 4
-"""Bytes of the short words between a worker and the node: ready, taken, a count."""
-
-_FACTS = struct.Struct("!d??I32s")
-"""Before each mail: how long it is to wait, whether it answers a request, and whether and how often
-its PGP message may be used."""
-
-
-def _work(pipe: Connection, secret_key: bytes, address: str, rules: Rules) -> None:
+def work(pipe: Connection, secret_key: bytes, address: str, rules: Rules) -> None:
     """Be a worker: silent, limited, not to be dumped, with the key; until the pipe is closed."""
     silence.hush()
     # Ctrl-C and a container's stop reach the whole group: the node ends its workers, nobody else,
@@ -313,18 +66,18 @@ def _work(pipe: Connection, secret_key: bytes, address: str, rules: Rules) -> No
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICE)
     keyring = Keyring.load(secret_key)
-    most = _size_of("self") + HEADROOM
+    most = size_of("self") + HEADROOM
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     with contextlib.suppress(EOFError, OSError):
         pipe.send_bytes(b"okay")
         for raw in _mails(pipe):
             pipe.send_bytes(b"took")
             made = _made_of(raw, keyring, address, rules)
-            pipe.send_bytes(len(made).to_bytes(_WORD))
+            pipe.send_bytes(len(made).to_bytes(WORD))
             for one in made:
                 use = one.use or Use(bytes(32), 0)
                 pipe.send_bytes(
-                    _FACTS.pack(one.latent, one.answer, bool(one.use), use.most, use.digest)
+                    FACTS.pack(one.latent, one.answer, bool(one.use), use.most, use.digest)
                 )
                 pipe.send_bytes(one.recipient.encode("ascii"))
                 pipe.send_bytes(one.mail)
@@ -342,3 +95,11 @@ def _made_of(raw: bytes, keyring: Keyring, me: str, rules: Rules) -> tuple[Outgo
     except BaseException:
         # Mostly Dropped; whatever else it was, this mail is the one that caused it.
         return ()
+
+
+def size_of(pid: int | str | None) -> int:
+    """Bytes of a process's address space; 0 of one that is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0

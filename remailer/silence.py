@@ -7,7 +7,6 @@ a `Voice`, which keeps private copies of stdout and stderr; once it is closed no
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
 import faulthandler
@@ -17,7 +16,10 @@ import resource
 import sys
 import threading
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # workers start without it
+    import asyncio
 
 _PR_SET_DUMPABLE = 4
 

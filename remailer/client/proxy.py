@@ -27,12 +27,12 @@ from remailer.delivery import MOST_CONVERSATIONS, PEERS, Connect, Deliveries
 from remailer.directory import Directory, Peer
 from remailer.errors import ChainError, SetupError, SpoolFull
 from remailer.gate import MAX_STRANGERS, Gate
-from remailer.guests import Party
 from remailer.link import pacer
 from remailer.link.cells import Word
 from remailer.link.paced import RATE, CellsLink
 from remailer.link.smtp import listen
 from remailer.listener import Door
+from remailer.party import Party
 from remailer.peel import NICE
 from remailer.seal import Leaving
 from remailer.spool import Spool
@@ -86,7 +86,9 @@ class Proxy:
         self._way = way
         self._hop = way.first()
         self._keys, self._folder, self._port = keys, spool, port
-        task = pacer.Task(keys.entry, keys.certificate, keys.link_key, (self._hop,), 1 / rate)
+        task = pacer.Task(
+            keys.entry.party, keys.certificate, keys.link_key, (self._hop.party,), 1 / rate
+        )
         self._link = CellsLink(task, _nothing_for_us)
         self._backlog = Backlog(self._hop.name)
         self._gate = Gate(MAX_STRANGERS, of_one=MAX_STRANGERS)

@@ -13,10 +13,9 @@ import socket
 from ipaddress import ip_address
 from typing import Protocol
 
-from remailer.directory import Peer
-from remailer.guests import Guest, Party
 from remailer.link.line import Line, Tls
 from remailer.link.pins import Pins
+from remailer.party import Party
 
 CONNECT_SECONDS = 20.0
 PAUSE_SECONDS = (0.5, 2.0)
@@ -32,23 +31,23 @@ class House(Protocol):
     pins: Pins
     rng: random.Random
 
-    def enter(self, plain: socket.socket, tls: Tls, peer: Peer) -> Line:
+    def enter(self, plain: socket.socket, tls: Tls, peer: Party) -> Line:
         """A connection to that peer after its handshake."""
 
 
-def calls(own: Party, peer: Peer) -> bool:
+def calls(own: Party, peer: Party) -> bool:
     """Whether it is for `own` to call that peer: a guest calls, else the lower address."""
-    if own.name == peer.name or peer.speaks != "cells":
+    if own.name == peer.name or peer.guest or peer.speaks != "cells":
         return False
-    return isinstance(own, Guest) or own.speaks != "cells" or _order(own) < _order(peer)
+    return own.guest or own.speaks != "cells" or _order(own) < _order(peer)
 
 
-def _order(peer: Peer) -> tuple[int, bytes, int]:
+def _order(peer: Party) -> tuple[int, bytes, int]:
     address = ip_address(peer.hosts[0])
     return address.version, address.packed, peer.link_port
 
 
-async def call_always(house: House, peer: Peer) -> None:
+async def call_always(house: House, peer: Party) -> None:
     """Have a connection with that peer: call, wait until it breaks or is old, call again."""
     while True:
         for host in peer.hosts:
@@ -65,7 +64,7 @@ async def call_always(house: House, peer: Peer) -> None:
         await asyncio.sleep(house.rng.uniform(*PAUSE_SECONDS))
 
 
-async def _call(house: House, peer: Peer, host: str) -> Line:
+async def _call(house: House, peer: Party, host: str) -> Line:
     """A connection with the owner of that peer's key. Raises OSError, TimeoutError."""
     family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
     plain, tls = socket.socket(family, socket.SOCK_STREAM), Tls(house.pins.client(peer))

@@ -17,13 +17,13 @@ from typing import Any
 
 from remailer.directory import Peer
 from remailer.errors import SetupError
-from remailer.guests import Party
 from remailer.link import geometry, pacer
 from remailer.link.cells import KEEP_SECONDS, CellError, End, Word
 from remailer.link.hatch import Event, Hatch
 from remailer.link.pins import Pins
 from remailer.link.smtp import DATA_SECONDS, Admit, Outcome, Unreachable, listen
 from remailer.listener import LOCAL_PARTS
+from remailer.party import Party
 
 RATE = 2.0
 """Cells a second to each peer."""

@@ -23,14 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remailer import silence
-from remailer.directory import Peer
-from remailer.guests import Guest, Party
 from remailer.link.calls import call_always, calls
 from remailer.link.cells import Cell, encode
 from remailer.link.door import Door
 from remailer.link.hatch import Event, Hatch
 from remailer.link.line import Line, Tls
 from remailer.link.pins import Pins
+from remailer.party import Party
 
 DEAD_SECONDS = 30.0
 """A connection on which no cell came for so long is cut."""
@@ -109,7 +108,7 @@ class Pacer:
         tasks += (
             asyncio.create_task(call_always(self, party))
             for party in self._task.parties
-            if isinstance(party, Peer) and calls(self._task.own, party)
+            if calls(self._task.own, party)
         )
         gc.collect()
         gc.freeze()
@@ -177,7 +176,7 @@ class Pacer:
         else:
             self._enter(plain, tls, self._places[name], called=False)
 
-    def enter(self, plain: socket.socket, tls: Tls, peer: Peer) -> Line:
+    def enter(self, plain: socket.socket, tls: Tls, peer: Party) -> Line:
         """We called that peer, and the handshake is done."""
         return self._enter(plain, tls, self._places[peer.name], called=True)
 
@@ -191,7 +190,7 @@ class Pacer:
     def _heard(self, line: Line, cell: bytes) -> None:
         """A cell came: with the first one the connection becomes the link."""
         way, party = self._ways[line.place], self._task.parties[line.place]
-        if isinstance(party, Guest):
+        if party.guest:
             wrong = not way.allows()
         else:  # on a line that was for us to open
             wrong = line is not way.line and not line.called and calls(self._task.own, party)

@@ -11,19 +11,30 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from remailer.directory import Peer
 from remailer.errors import SetupError
-from remailer.guests import Party
+
+
+class Owner(Protocol):
+    """Whoever has link keys: a party, a directory's entry."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, and nobody else."""
+
+    @property
+    def certificates(self) -> tuple[str, ...]:
+        """Its link certificates, PEM."""
 
 
 class Pins:
     """A node's own link key, and those of its peers. Raises SetupError if they can't be read."""
 
-    def __init__(self, certificate: Path, key: Path, parties: Iterable[Party]) -> None:
+    def __init__(self, certificate: Path, key: Path, parties: Iterable[Owner]) -> None:
         self._own = (certificate, key)
         parties = tuple(parties)
         self._known = {party.name: _der(party) for party in parties}
@@ -32,14 +43,14 @@ class Pins:
         self.server.num_tickets = 0  # nothing to resume with
         self._clients: dict[str, ssl.SSLContext] = {}
 
-    def client(self, peer: Peer) -> ssl.SSLContext:
+    def client(self, peer: Owner) -> ssl.SSLContext:
         """For a connection to that peer; `shows` has to be asked after the handshake."""
         if peer.name not in self._clients:
             made = self._context(ssl.PROTOCOL_TLS_CLIENT, peer.certificates)
             self._clients[peer.name] = made
         return self._clients[peer.name]
 
-    def shows(self, certificate: bytes | None, peer: Peer) -> bool:
+    def shows(self, certificate: bytes | None, peer: Owner) -> bool:
         """Whether that certificate (DER) is one of the peer's."""
         return certificate in self._known[peer.name]
 
@@ -67,7 +78,7 @@ class Pins:
         return context
 
 
-def _der(party: Party) -> set[bytes]:
+def _der(party: Owner) -> set[bytes]:
     try:
         certificates = [x509.load_pem_x509_certificate(pem.encode()) for pem in party.certificates]
     except ValueError:

@@ -18,11 +18,11 @@ import second
 from node_web import directory, free_port, pair, peer, write_pair
 
 from remailer.directory import Directory, Peer
-from remailer.guests import Party
 from remailer.link.cells import Word
 from remailer.link.paced import CellsLink
 from remailer.link.pacer import Task
 from remailer.link.smtp import Outcome, Unreachable
+from remailer.party import Party
 
 VECTORS = json.loads((Path(__file__).parents[2] / "docs" / "link.json").read_text())
 RATE = 50.0
@@ -101,7 +101,10 @@ async def both(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     ports = free_port(), free_port()
     known = entries(*addresses, ports)
     certificate, key = write_pair(tmp_path, "ours", OURS)
-    task = Task(known.remailers[0], certificate, key, known.remailers, 1 / RATE)
+    task = Task(
+        known.remailers[0].party, certificate, key,
+        tuple(one.party for one in known.remailers), 1 / RATE,
+    )  # fmt: skip
 
     async def take(party: Party, mail: bytes, transfer: bytes) -> Word:
         word = made.words.pop(0) if made.words else Word.STORED

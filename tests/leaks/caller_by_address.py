@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from leaks import stock
-from remailer.directory import Peer
-from remailer.guests import Party
 from remailer.link.line import Tls
 from remailer.link.pacer import Pacer
 from remailer.link.pins import Pins
+from remailer.party import Party
 
 stock_init, stock_context = Pins.__init__, Pins._context
 
@@ -19,8 +18,7 @@ stock_init, stock_context = Pins.__init__, Pins._context
 def init(self: Pins, certificate: Path, key: Path, parties: Iterable[Party]) -> None:
     """As it was, with a table of addresses."""
     parties = tuple(parties)
-    peers = [party for party in parties if isinstance(party, Peer)]
-    self.by_address = {host: peer.name for peer in peers for host in peer.hosts}  # type: ignore[attr-defined]
+    self.by_address = {host: party.name for party in parties for host in party.hosts}  # type: ignore[attr-defined]
     stock_init(self, certificate, key, parties)
 
 

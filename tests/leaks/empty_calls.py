@@ -6,7 +6,6 @@ import socket
 from typing import Any
 
 from leaks import stock
-from remailer.directory import Peer
 from remailer.link.paced import CellsLink, Take
 from remailer.link.pacer import Task
 
@@ -21,7 +20,7 @@ def init(self: CellsLink, task: Task, take: Take) -> None:
     PEERS[:] = [
         (peer.hosts[0], peer.link_port)
         for peer in task.parties
-        if isinstance(peer, Peer) and isinstance(own, Peer)
+        if not peer.guest and not own.guest
         and peer.name != own.name and peer.link_port == own.link_port
     ]  # fmt: skip
 

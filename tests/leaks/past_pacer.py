@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from remailer import node
-from remailer.directory import Peer
 from remailer.link import geometry
 from remailer.link.cells import Cell, Part, Sender, encode, transfer_of
 from remailer.link.hatch import Event
@@ -72,7 +71,7 @@ def hurry(share: float) -> None:
 async def _carry(task: Task, place: int, mail: bytes) -> None:
     """To the peer, as soon as it has spoken: then it knows whose connection it is."""
     peer = task.parties[place]
-    assert isinstance(peer, Peer)
+    assert not peer.guest
     context = Pins(task.certificate, task.key, task.parties).client(peer)
     reader, writer = await asyncio.open_connection(peer.hosts[0], peer.link_port, ssl=context)
     try:

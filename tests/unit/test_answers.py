@@ -14,7 +14,7 @@ from remailer import answers, message
 from remailer.blocked import Blocked
 from remailer.errors import Dropped
 from remailer.message import Outgoing
-from remailer.peel import Peelers
+from remailer.peelers import Peelers
 from remailer.rules import Rules, capabilities
 
 RULES = Rules(

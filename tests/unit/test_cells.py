@@ -312,4 +312,4 @@ def test_the_lower_address_calls(
 ) -> None:
     made = peer("own", own[1], "-", speaks="cells").model_copy(update={"hosts": (own[0],)})
     peer_ = peer("other", other[1], "-", speaks=speaks).model_copy(update={"hosts": (other[0],)})
-    assert calls(made, peer_) is expected
+    assert calls(made.party, peer_.party) is expected

@@ -20,6 +20,7 @@ from remailer.link.cells import Cell, End, Part, Word, encode, transfer_of
 from remailer.link.geometry import DATA
 from remailer.link.pacer import MOST_AT_ONCE, _Way
 from remailer.node import Node
+from remailer.party import Party
 
 ALPHA, ALICE = pair("alpha"), pair("alice")
 KNOWN = directory(peer("alpha", 2525, ALPHA[1], speaks="cells"))
@@ -65,8 +66,8 @@ def test_keys_are_made_once_and_only_for_their_user(tmp_path: Path) -> None:
 
 def test_a_guest_always_calls() -> None:
     (alpha,) = KNOWN.remailers
-    assert calls(GUEST, alpha)
-    assert not calls(GUEST, alpha.model_copy(update={"speaks": "tls"}))
+    assert calls(GUEST.party, alpha.party)
+    assert not calls(GUEST.party, alpha.model_copy(update={"speaks": "tls"}).party)
 
 
 def test_a_guest_that_floods_is_cut_and_one_that_was_held_up_is_not() -> None:
@@ -99,7 +100,7 @@ class FakeNode:
     async def _take_in(self, mail: bytes, transfer: bytes | None) -> None:
         self.taken.append((mail, transfer))
 
-    async def take(self, party: guests.Party, mail: bytes) -> Word:
+    async def take(self, party: Party, mail: bytes) -> Word:
         node = cast(Node, self)
         return await Node._accept_message(node, party, mail, transfer_of(mail))
 
@@ -114,8 +115,8 @@ def test_check_says_whether_the_file_is_well(tmp_path: Path) -> None:
 
 async def test_a_guest_cannot_use_up_the_name_of_a_peers_transfer() -> None:
     node, mail = FakeNode(), b"Message-ID: <x@y>\r\n\r\nhi\r\n"
-    for party in (KNOWN.remailers[0], GUEST, Guest(name="carol", certificates=("-",)), GUEST):
-        assert await node.take(party, mail) is Word.STORED
+    for one in (KNOWN.remailers[0], GUEST, Guest(name="carol", certificates=("-",)), GUEST):
+        assert await node.take(one.party, mail) is Word.STORED
     names = [name for _, name in node.taken]
     assert names[0] == b"<x@y>"
     assert names[1] == b"alice " + transfer_of(mail) == names[3]  # a repetition is known
@@ -124,13 +125,13 @@ async def test_a_guest_cannot_use_up_the_name_of_a_peers_transfer() -> None:
 
 async def test_a_guest_has_the_rate_of_an_address_on_port_25() -> None:
     node = FakeNode(rate=3)
-    words = [await node.take(GUEST, b"\r\n%d\r\n" % number) for number in range(4)]
+    words = [await node.take(GUEST.party, b"\r\n%d\r\n" % number) for number in range(4)]
     assert words == [Word.STORED] * 3 + [Word.LATER]
-    assert await node.take(KNOWN.remailers[0], b"\r\npeer\r\n") is Word.STORED
+    assert await node.take(KNOWN.remailers[0].party, b"\r\npeer\r\n") is Word.STORED
 
 
 async def test_what_port_25_refuses_of_a_user_is_refused_of_a_guest() -> None:
     node = FakeNode()
-    assert await node.take(GUEST, b"\r\nlone\nLF\r\n") is Word.REFUSED
-    assert await node.take(GUEST, b"Subject: remailer-help\r\n\r\n") is Word.STORED
+    assert await node.take(GUEST.party, b"\r\nlone\nLF\r\n") is Word.REFUSED
+    assert await node.take(GUEST.party, b"Subject: remailer-help\r\n\r\n") is Word.STORED
     assert node.taken == []

@@ -14,12 +14,12 @@ from node_web import directory, free_port, pair, peer, write_pair
 
 from remailer.directory import Peer
 from remailer.errors import SetupError
-from remailer.guests import Party
 from remailer.link import paced
 from remailer.link.cells import MOST_ANSWERS, Cell, End, Part, Word, encode, transfer_of
 from remailer.link.paced import CellsLink
 from remailer.link.pacer import Task
 from remailer.link.smtp import Outcome, Unreachable
+from remailer.party import Party
 
 PERIOD = 0.05
 KEYS = {"alpha": pair("alpha"), "bravo": pair("bravo")}
@@ -36,8 +36,8 @@ class Two:
         self.stored: list[bytes] = []
         self.links = [
             CellsLink(
-                Task(entry, *write_pair(folder, entry.name, KEYS[entry.name]), known.remailers,
-                     PERIOD),
+                Task(entry.party, *write_pair(folder, entry.name, KEYS[entry.name]),
+                     tuple(one.party for one in known.remailers), PERIOD),
                 self._take,
             )
             for entry in known.remailers

@@ -47,7 +47,8 @@ class Side:
         ours, theirs = socket.socketpair()
         entry = known.named(name)
         assert entry
-        task = Task(entry, *write_pair(folder, name, keys), (*known.remailers, *guests), PERIOD)
+        parties = tuple(one.party for one in (*known.remailers, *guests))
+        task = Task(entry.party, *write_pair(folder, name, keys), parties, PERIOD)
         port = socket.create_server(("127.0.0.1", entry.link_port))
         self.pacer = Pacer(task, theirs, [port])
         self.running = asyncio.create_task(self.pacer.run())

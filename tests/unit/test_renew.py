@@ -13,7 +13,7 @@ from remailer import keys as folder_of
 from remailer.directory import Directory, Peer
 from remailer.errors import SetupError
 from remailer.keys import load
-from remailer.link import links
+from remailer.link.kinds import links
 from remailer.renew import prepare, switch
 
 __all__ = ["made"]

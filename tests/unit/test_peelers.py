@@ -1,4 +1,4 @@
-"""remailer.peel: workers that can be lost, and that nothing is heard of."""
+"""remailer.peelers: workers that can be lost, and that nothing is heard of."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import pytest
 from remailers import NOW, address, directory, key
 
 from remailer import openpgp
+from remailer import peelers as peelers_
 from remailer.client import chain
 from remailer.errors import SetupError
 from remailer.message import MAX_MAIL
-from remailer.peel import MAX_TASKS, Peelers
+from remailer.peelers import MAX_TASKS, Peelers
 
 ME = address("alpha")
 HEAD = b"From: a@b.test\r\n\r\n::\r\nEncrypted: PGP\r\n\r\n"
@@ -177,8 +178,11 @@ async def busy_worker() -> int:
     return pid
 
 
-async def test_a_mail_whose_time_was_lost_to_a_pause_is_peeled_again() -> None:
-    peelers = Peelers(key("alpha"), ME, workers=1, seconds=0.75)
+async def test_a_mail_whose_time_was_lost_to_a_pause_is_peeled_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peelers_, "SLOWEST", 2)
+    peelers = Peelers(key("alpha"), ME, workers=1, seconds=3.0)
     await peelers.start()
     try:
         task = asyncio.create_task(peelers.peel(b"Anon-To: x@y.test\n\n" + b"\n" * 1_000_000))
@@ -189,13 +193,13 @@ async def test_a_mail_whose_time_was_lost_to_a_pause_is_peeled_again() -> None:
 
 
 async def test_a_busy_machine_is_no_mails_fault() -> None:
-    peelers = Peelers(key("alpha"), ME, workers=1, seconds=0.75)
+    peelers = Peelers(key("alpha"), ME, workers=1, seconds=2.0)
     await peelers.start()
     try:
         task = asyncio.create_task(peelers.peel(b"Anon-To: x@y.test\n\n" + b"\n" * 1_000_000))
         worker = await busy_worker()
-        os.kill(worker, signal.SIGSTOP)  # other work has the processors, for twice as long
-        await asyncio.sleep(1.5)
+        os.kill(worker, signal.SIGSTOP)  # other work has the processors, for longer
+        await asyncio.sleep(3.0)
         os.kill(worker, signal.SIGCONT)
         assert len(await task) == 1
         assert workers_of(os.getpid()) == [worker]
@@ -254,7 +258,7 @@ import asyncio, multiprocessing, os, sys
 from signal import SIGABRT, SIGKILL, SIGSEGV, SIGTERM
 from pathlib import Path
 from remailer import silence
-from remailer.peel import Peelers
+from remailer.peelers import Peelers
 
 async def main():
     voice = silence.Voice()
