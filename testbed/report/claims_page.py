@@ -118,8 +118,9 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
     (
         "The memory of a running node",
         "Mail that waits or is being peeled is in memory in clear, and so are the keys. What "
-        "Python has freed is not wiped: `make verify` searches the memory of the nodes for marks "
-        "some seconds after their last mail, and reports how many it found; nothing is claimed.",
+        "Python has freed is not wiped: `make verify` searches memory for marks some seconds after "
+        "the last mail, of as many nodes as there is time for in two seconds, and reports how many "
+        "it found; nothing is claimed.",
     ),
     (
         "When the node last had mail",
