@@ -36,7 +36,11 @@ NICE = 10
 """How much peeling yields to the pacer of the cells, and to the listener."""
 
 WORD = 4
-"""Bytes of the short words between a worker and the node: ready, taken, a count."""
+"""Bytes of the short words from a worker to the node: taken, a count."""
+
+SIZE = struct.Struct("!Q")
+"""When it is ready, and after each mail: bytes of its address space. It says so itself, as under
+ProtectProc=invisible nobody else could (it isn't dumpable)."""
 
 FACTS = struct.Struct("!d??I32s")
 """Before each mail: how long it is to wait, whether it answers a request, and whether and how often
@@ -66,21 +70,24 @@ def work(pipe: Connection, secret_key: bytes, address: str, rules: Rules) -> Non
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICE)
     keyring = Keyring.load(secret_key)
-    most = size_of("self") + HEADROOM
+    most = _size() + HEADROOM
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     with contextlib.suppress(EOFError, OSError):
-        pipe.send_bytes(b"okay")
+        pipe.send_bytes(SIZE.pack(_size()))
         for raw in _mails(pipe):
             pipe.send_bytes(b"took")
-            made = _made_of(raw, keyring, address, rules)
-            pipe.send_bytes(len(made).to_bytes(WORD))
-            for one in made:
-                use = one.use or Use(bytes(32), 0)
-                pipe.send_bytes(
-                    FACTS.pack(one.latent, one.answer, bool(one.use), use.most, use.digest)
-                )
-                pipe.send_bytes(one.recipient.encode("ascii"))
-                pipe.send_bytes(one.mail)
+            _hand_over(pipe, _made_of(raw, keyring, address, rules))
+            del raw
+            pipe.send_bytes(SIZE.pack(_size()))
+
+
+def _hand_over(pipe: Connection, made: tuple[Outgoing, ...]) -> None:
+    pipe.send_bytes(len(made).to_bytes(WORD))
+    for one in made:
+        use = one.use or Use(bytes(32), 0)
+        pipe.send_bytes(FACTS.pack(one.latent, one.answer, bool(one.use), use.most, use.digest))
+        pipe.send_bytes(one.recipient.encode("ascii"))
+        pipe.send_bytes(one.mail)
 
 
 def _mails(pipe: Connection) -> Iterator[bytes]:
@@ -97,9 +104,6 @@ def _made_of(raw: bytes, keyring: Keyring, me: str, rules: Rules) -> tuple[Outgo
         return ()
 
 
-def size_of(pid: int | str | None) -> int:
-    """Bytes of a process's address space; 0 of one that is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0
+def _size() -> int:
+    """Bytes of this process's address space (proc(5), statm)."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

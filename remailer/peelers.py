@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import multiprocessing
-import os
 import struct
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from remailer.errors import RemailerError, SetupError
 from remailer.limits import Use
 from remailer.message import MAX_MAIL, MAX_OUTGOING, Outgoing
 from remailer.openpgp import Keyring
-from remailer.peel import FACTS, WORD, size_of, work
+from remailer.peel import FACTS, SIZE, WORD, work
 from remailer.rules import PLAIN, Rules
 
 T = TypeVar("T")
@@ -158,15 +157,15 @@ class _DiedOfIt(Exception):
 
 
 class _TookTooLong(Exception):
-    """A worker wasn't done in time by the clock, though it had hardly run."""
+    """A worker wasn't done in time by the clock, though it had not worked for so long."""
 
 
 class _Worker:
     """One worker process, at the other end of a pipe; its methods block.
 
     A worker says that it has taken a mail, then how many mails it made of it, then each of them
-    with what is to be known of it: plain bytes, not pickles, because a worker reads what strangers
-    wrote.
+    with what is to be known of it, then how large it is now: plain bytes, not pickles, because a
+    worker reads what strangers wrote.
     """
 
     def __init__(self, secret_key: bytes, address: str, rules: Rules) -> None:
@@ -182,17 +181,15 @@ class _Worker:
         if not self._pipe.poll(START_SECONDS):
             self.kill()
             raise OSError("no answer")
-        self._pipe.recv_bytes(WORD)
-        self._ready_size = size_of(self._process.pid)
+        (self._ready_size,) = (self._size,) = SIZE.unpack(self._pipe.recv_bytes(SIZE.size))
 
     def worn(self) -> bool:
         """Whether it is time for another one."""
-        grown = size_of(self._process.pid) - self._ready_size
-        return self.peeled >= MAX_TASKS or grown > MAX_GROWTH
+        return self.peeled >= MAX_TASKS or self._size - self._ready_size > MAX_GROWTH
 
     def peel(self, raw: bytes, seconds: float) -> tuple[Outgoing, ...]:
         """Have one mail peeled. Raises _DiedBefore, _DiedOfIt or _TookTooLong."""
-        until = _Until(self._process.pid, seconds)
+        until = _Until(self._process.pid or 0, seconds)
         try:
             self._pipe.send_bytes(raw)
             self._hear(until, WORD)
@@ -200,10 +197,16 @@ class _Worker:
             raise _DiedBefore from None
         try:
             count = int.from_bytes(self._hear(until, WORD))
-            made = tuple(self._outgoing(until) for _ in range(min(count, MAX_OUTGOING)))
+            if count > MAX_OUTGOING:
+                raise _DiedOfIt
+            made = tuple(self._outgoing(until) for _ in range(count))
         except (EOFError, OSError, ValueError, struct.error):
             raise _DiedOfIt from None
         self.peeled += 1
+        try:
+            (self._size,) = SIZE.unpack(self._hear(until, SIZE.size))
+        except (_DiedOfIt, _TookTooLong, EOFError, OSError, struct.error):
+            self.peeled = MAX_TASKS  # it has no more to say, but its mail is made
         return made
 
     def _outgoing(self, until: _Until) -> Outgoing:
@@ -227,7 +230,7 @@ class _Worker:
 class _Until:
     """How long a process may go on: seconds of a processor, and not forever by the clock."""
 
-    def __init__(self, pid: int | None, seconds: float) -> None:
+    def __init__(self, pid: int, seconds: float) -> None:
         self._pid = pid
         self._work = _processor_seconds(pid) + seconds
         self._clock = time.monotonic() + SLOWEST * seconds
@@ -245,10 +248,18 @@ class _Until:
             raise _TookTooLong
 
 
-def _processor_seconds(pid: int | None) -> float:
-    """Seconds of a processor that a process has used (proc(5), stat); 0 of one that is gone."""
+_LIBC = ctypes.CDLL(None)
+
+
+def _processor_seconds(pid: int) -> float:
+    """Seconds of a processor that a process has used; 0 of one that is gone.
+
+    By clock_getcpuclockid(3): its /proc isn't seen under ProtectProc=invisible.
+    """
+    clock = ctypes.c_int()
+    if _LIBC.clock_getcpuclockid(pid, ctypes.byref(clock)):
+        return 0.0
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return time.clock_gettime(clock.value)
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

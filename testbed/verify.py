@@ -4,7 +4,7 @@ The order matters: the sniffer listens before the first letter, spools are seize
 load lies in them, then the prober works beside the rest of it (its own mail waits in the spools for
 its peers, and must not be what was seized). When all of it has gone, nothing but the second load
 happens to the nodes between two readings of their state (witness/moments.py). The capture ends
-after all of it.
+after the last of these.
 """
 
 from __future__ import annotations

@@ -172,12 +172,12 @@ def test_a_databases_header_is_read_by_field(tmp_path: Path) -> None:
 
 
 def test_locks_and_sockets_of_a_node_are_found(tmp_path: Path) -> None:
-    before = kernelfacts.of_node(ME, [ME])
+    before = kernelfacts.of_node(ME, [ME], kernelfacts.sockets(ME))
     with (tmp_path / "locked").open("wb") as file, socket.socket() as listening:
         fcntl.lockf(file, fcntl.LOCK_EX, 1, 41)
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        after = kernelfacts.of_node(ME, [ME])
+        after = kernelfacts.of_node(ME, [ME], kernelfacts.sockets(ME))
         port = listening.getsockname()[1]
         facts = processfacts.of_process(ME, {})
     assert facts

@@ -51,8 +51,8 @@ def test_every_claim_holds_on_the_default_web(web: Web, out: Path) -> None:
     assert len(cases) == len(record.findings) == len(verdict["findings"])
     assert "<svg" in (out / "report.html").read_text()
     assert (out / "web.pcapng").stat().st_size > 1_000_000
-    # Another run would not see how the links of cells began. (On other stages there are several
-    # runs over one web in tests/leaks/test_leaks.py.)
+    # Another run would not see how the links of cells began. (On other stages `make leaks` has
+    # several runs over one web.)
     with pytest.raises(WebError, match="older than what a sniffer could capture: make down"):
         web.must_be_fresh()
 

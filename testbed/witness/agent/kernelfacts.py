@@ -7,7 +7,7 @@ import ctypes
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,10 @@ def _host(address: str) -> str:
     return address.partition(":")[0].removeprefix(MAPPED)
 
 
-def of_node(pid: int, pids: Sequence[int], links: Sequence[int] = ()) -> dict[str, Any]:
-    """Everything else; `ipc` and `listeners` are told, or `no ipc` says why not."""
-    kinds = Counter(sockets(pid, links).values())
+def of_node(pid: int, pids: Sequence[int], seen: Mapping[str, str]) -> dict[str, Any]:
+    """Everything else, with the sockets that were seen; `ipc` and `listeners` are told, or `no ipc`
+    says why not."""
+    kinds = Counter(seen.values())
     uid = processfacts.uid(pid)
     return {
         "sockets": dict(sorted(kinds.items())),

@@ -56,7 +56,7 @@ def _read(pid: int, task: dict[str, Any]) -> dict[str, Any]:
         "mails": rest.mails(pid, task["spool"]),
         "files": files,
         "header": filefacts.header(pid, task["spool"]),
-        "kernel": kernelfacts.of_node(pid, pids, task["links"]),
+        "kernel": kernelfacts.of_node(pid, pids, sockets),
         "processes": [
             facts | {"executed": processfacts.executed(one, pids)}
             for one in pids
