@@ -127,9 +127,16 @@ def test_a_signal_on_its_way_is_waited_for() -> None:
         "input()"
     )
     with running(code) as child:
-        facts = processfacts.of_process(child.pid, {})
-    assert facts
-    assert not int(facts["status"]["SigPnd"], 16) | int(facts["status"]["ShdPnd"], 16)
+        at_once = processfacts.of_process(child.pid, {})
+        at_rest = processfacts.of_process(child.pid, {}, looks=processfacts.LOOKS)
+    assert at_once
+    assert at_rest
+    assert waiting(at_once["status"])
+    assert not waiting(at_rest["status"])
+
+
+def waiting(status: dict[str, str]) -> int:
+    return int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)
 
 
 def test_a_process_that_is_gone_is_none() -> None:

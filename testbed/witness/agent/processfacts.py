@@ -33,7 +33,8 @@ PASSING = re.compile(r"(?<=tracker_fd=)\d{1,3}|(?<=pipe_handle=)\d{1,3}|(?<=main
 """Numbers of descriptors in the command lines of multiprocessing's children."""
 
 LOOKS, BETWEEN_LOOKS = 20, 0.01
-"""So often, and so far apart in seconds, signals are looked for: one on its way is soon taken."""
+"""So often at rest, and so far apart in seconds, signals are looked for: one on its way is soon
+taken. (One that waits for any process of its user counts, a timer's, say: of root's, always.)"""
 
 PLACES = frozenset({"mnt_id", "ino", "tfd"})
 """Of fdinfo: where a file is, and which connections an epoll waits for just now."""
@@ -77,8 +78,11 @@ def command(pid: int) -> str:
     return ""
 
 
-def of_process(pid: int, sockets: Mapping[str, str]) -> dict[str, Any] | None:
-    """All that is told of one process; None when it is gone. `sockets`: inode → what it is."""
+def of_process(pid: int, sockets: Mapping[str, str], *, looks: int = 1) -> dict[str, Any] | None:
+    """All that is told of one process; None when it is gone.
+
+    `sockets`: inode → what it is. `looks`: so often at most it is looked at until no signal waits.
+    """
     folder = Path(f"/proc/{pid}")
     try:
         stat = (folder / "stat").read_text().rpartition(")")[2].split()
@@ -106,15 +110,15 @@ def of_process(pid: int, sockets: Mapping[str, str]) -> dict[str, Any] | None:
         }  # fmt: skip
     except (FileNotFoundError, ProcessLookupError):
         return None
-    status = _status(folder)
+    status = _status(folder, looks)
     facts["status"] = {name: status[name] for name in STATUS if name in status}
     facts["files"] = {name: _text(folder / name) for name in FILES}
     return facts
 
 
-def _status(folder: Path) -> dict[str, str]:
+def _status(folder: Path, looks: int) -> dict[str, str]:
     """The fields of its status, once no signal waits for it or its user, or at the last look."""
-    for look in range(LOOKS):
+    for look in range(looks):
         time.sleep(BETWEEN_LOOKS * (look > 0))
         lines = (line.partition(":") for line in _text(folder / "status").splitlines())
         status = {name: value.strip() for name, _, value in lines}

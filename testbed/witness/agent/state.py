@@ -47,6 +47,8 @@ def _at_rest(pid: int, task: dict[str, Any], deadline: float) -> dict[str, Any]:
 
 
 def _read(pid: int, task: dict[str, Any]) -> dict[str, Any]:
+    # Only what comes to rest is compared, signals on their way with it.
+    looks = processfacts.LOOKS if task["within"] else 1
     sockets = kernelfacts.sockets(pid, task["links"])
     pids = processfacts.of_container(pid)
     files = filefacts.of_mounts(pid)
@@ -60,7 +62,7 @@ def _read(pid: int, task: dict[str, Any]) -> dict[str, Any]:
         "processes": [
             facts | {"executed": processfacts.executed(one, pids)}
             for one in pids
-            if (facts := processfacts.of_process(one, sockets))
+            if (facts := processfacts.of_process(one, sockets, looks=looks))
         ],
     }
 
