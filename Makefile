@@ -15,7 +15,7 @@
 #   FULL=1 (make matrix: hours, with ten times the mail and more, and the plants unless PLANTS=0; kept in docs/results)
 
 PYTHON ?= python3
-WEBS   := tests/bench tests/web tests/faults tests/leaks
+TESTS  := tests/unit tests/interop tests/bench tests/web tests/faults tests/leaks
 VENV   := .venv
 STAMP  := $(VENV)/.installed
 RUN    := $(VENV)/bin/python -m
@@ -72,11 +72,10 @@ test-unit: $(STAMP) ## the tests that need no Docker
 	@$(RUN) pytest tests/unit
 
 # On a machine without images they are built beside the first tests; who needs one waits for it.
-# Not the files with most tests begin first, but what takes longest: it stands in front.
+# They begin in this order: first what needs no image, then what takes longest.
 test: lint ## all tests: some at a time, then those that need the machine to themselves
 	@$(RUN) testbed images >/dev/null 2>&1 & images=$$!; trap "kill $$images 2>/dev/null; exit 130" INT TERM; \
-	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone" tests/unit tests/interop || failed=1; \
-	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone" $(WEBS) || failed=1; \
+	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone" $(TESTS) || failed=1; \
 	$(RUN) pytest -m alone tests || failed=1; exit $${failed:-0}
 
 pictures: $(STAMP) ## the README's pictures, from the last verdict in out/
