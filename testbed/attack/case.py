@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import attrgetter
 
 from testbed.attack import combined, score, statistics, windows
-from testbed.attack.catalogue import ATTACKS, BY_ID, Attack
+from testbed.attack.catalogue import ATTACKS, BY_ID, Attack, Late
 from testbed.attack.expected import ALPHA, HARMLESS, Expected, expected
 from testbed.attack.load import Load
 from testbed.attack.logs import read
@@ -171,7 +173,7 @@ def views(tape: Tape, wire: Wire) -> dict[str, list[View]]:
 
 
 def _view(attack: Attack) -> str:
-    return {"A, S": "S", "N, W": "N"}.get(attack.attacker, attack.attacker)
+    return {"A, S": "S", "N, W": "N", "S, W": "W"}.get(attack.attacker, attack.attacker)
 
 
 def scored(
@@ -183,10 +185,10 @@ def scored(
     asked = _asked(attack, seen)
     if not asked:
         return None
-    guesses = _guesses(attack, [one for one, _ in seen], rng)
     if attack.trials:
+        guesses = _guesses(attack, [one for one, _ in seen], rng)
         return score.of_trials(guesses, asked, 1 / (len(seen[0][0].hops) - 1))
-    got = score.of_answers(guesses, asked, rng)
+    got = _answered(attack, [one for one, _ in seen], asked, rng)
     # Of cells most are cover: how many there are is nobody's anonymity.
     mails = attack.of_exits or wanted is not Expected.CHANCE
     if mails and attack.costs is not None and (costs := attack.costs(seen[0][0])):
@@ -198,6 +200,10 @@ def scored(
         # Not every attack sees all that is given away: then it has to be shown more.
         found = next((leak for leak in leaks if _finds(attack, seen, leak, rng)), None)
         got = replace(got, leak=found, planted=found is not None)
+        if attack.late is not None:
+            again = partial(_answered, attack, asked=asked, rng=rng)
+            least = _least(attack.late, *seen[0], lambda late: again([late]))
+            got = replace(got, late=least, planted=bool(found and least))
     return got
 
 
@@ -215,12 +221,19 @@ def _of_windows(
     if got is None or late is None or wanted not in {Expected.CHANCE, Expected.QUIET}:
         return got
 
-    def finds(seconds: float) -> bool:
-        again = windows.scored(found(late(seen, told, seconds), told), rng)
-        return again is not None and again.p < STRICT
-
-    least = next((seconds for seconds in LATE if finds(seconds)), None)
+    least = _least(late, seen, told, lambda one: windows.scored(found(one, told), rng))
     return replace(got, late=least, planted=least is not None)
+
+
+def _least(
+    late: Late, seen: Observation, told: Truth, again: Callable[[Observation], Score | None]
+) -> float | None:
+    """The least seconds by which the cells of all mails have to be late for an attack to see it."""
+    for seconds in LATE:
+        got = again(late(seen, told, seconds))
+        if got is not None and got.p < STRICT:
+            return seconds
+    return None
 
 
 def _asked(attack: Attack, seen: Sequence[View]) -> dict[Question, Asked]:
@@ -241,6 +254,19 @@ def _guesses(
     return given
 
 
+def _answered(
+    attack: Attack,
+    seen: Sequence[Observation],
+    asked: Mapping[Question, Asked],
+    rng: random.Random,
+) -> Score:
+    """What it has right of all that is asked."""
+    if attack.taught is not None:
+        numbers = [key for _, key in asked if isinstance(key, int)]
+        return score.of_taught(attack.taught(seen[0], numbers), asked, rng)
+    return score.of_answers(_guesses(attack, seen, rng), asked, rng)
+
+
 def _finds(attack: Attack, seen: Sequence[View], leak: float, rng: random.Random) -> bool:
     """Whether the attack does better than chance once this share of the mail is given away."""
     asked = _asked(attack, seen)
@@ -249,18 +275,22 @@ def _finds(attack: Attack, seen: Sequence[View], leak: float, rng: random.Random
         attack.plant(observation, told, [key for at, key in chosen if at == place])
         for place, (observation, told) in enumerate(seen)
     ]
-    found = score.of_answers(_guesses(attack, altered, rng), asked, rng)
-    return found.p < STRICT
+    return _answered(attack, altered, asked, rng).p < STRICT
 
 
-def holm(cases: Sequence[Case]) -> dict[tuple[str, str, str], float]:
+def holm(
+    cases: Sequence[Case], of: Callable[[Score], float] = attrgetter("p")
+) -> dict[tuple[str, str, str], float]:
     """(attack, stage, pool) → p that holds for a stage's fields that should be harmless together,
-    or for its others: what is at chance at one stage is made no safer by what wins at another."""
+    or for its others: what is at chance at one stage is made no safer by what wins at another.
+
+    `of`: which p.
+    """
     families: dict[tuple[str, bool], dict[Hashable, float]] = defaultdict(dict)
     for case in cases:
         for attack, one in case.scores.items():
             if one is not None:
                 harmless = expected(attack, case.stage, pool=case.pooled) in HARMLESS
-                families[case.stage, harmless][attack, case.stage, case.pool] = one.p
+                families[case.stage, harmless][attack, case.stage, case.pool] = of(one)
     held = [statistics.holm(ps) for ps in families.values()]
     return {key: p for own in held for key, p in own.items() if isinstance(key, tuple)}

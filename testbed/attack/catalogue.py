@@ -8,7 +8,7 @@ leaves the web, which names the last hop, is for `end to end` and `n-1, to the e
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ from testbed.attack import (
 )
 from testbed.attack.match import Costs, at_hops, sizes, times
 from testbed.attack.observation import Observation
+from testbed.attack.ticks import Pupil
 from testbed.attack.truth import Truth
 from testbed.attack.windows import Windows
 
@@ -42,6 +43,7 @@ MAIL = ("forward", "reply", "sealed")
 
 Plant = Callable[[Observation, Truth, Collection[Hashable]], Observation]
 Guess = Callable[[Observation, random.Random], Mapping[Any, Hashable]]
+Late = Callable[[Observation, Truth, float], Observation]
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Attack:
     """The question, and what it is answered from."""
     source: str
     guess: Guess | None
-    """None for the classifier, which is scored by windows."""
+    """None for classifiers."""
     ask: questions.Ask | None
     costs: Callable[[Observation], list[Costs]] | None = None
     """What the attacker thinks of each candidate, where that makes an anonymity set."""
@@ -67,8 +69,10 @@ class Attack:
     """Its questions are about exits, and the rows of its costs are all of them."""
     windows: Callable[[Observation, Truth], Windows] | None = None
     """Of a classifier: what it is taught on and asked about."""
-    late: Callable[[Observation, Truth, float], Observation] | None = None
-    """Of a classifier: the same trace, where cells with mail are late by so many seconds."""
+    taught: Callable[[Observation, Sequence[int]], Pupil] | None = None
+    """Of a classifier of mails: what it sees of these entries."""
+    late: Late | None = None
+    """The same trace, where cells with mail are late by so many seconds."""
 
 
 def _combined(seen: Observation) -> list[Costs]:
@@ -132,7 +136,12 @@ ATTACKS = (
     Attack(
         "late cells", "W", f"{NEXT} which link's cells are late once it has come in",
         "Fu, Graham, Bettati and Zhao 2003 (in kind)", rhythm.guess, questions.next_hop(*MAIL),
-        plant=plant.late_cells,
+        plant=plant.late_cells, late=plant.late_links,
+    ),
+    Attack(
+        "ticks, taught", "S, W", f"{NEXT} the next ticks of all hops; taught with own mail",
+        "Fu, Graham, Bettati and Zhao 2003 (in kind)", None, questions.next_hop(*MAIL),
+        plant=plant.late_cells, taught=Pupil.of, late=plant.late_links,
     ),
     Attack(
         "user's line", "W", "does a user with a proxy write, from his line's packets",

@@ -73,6 +73,7 @@ TABLE: dict[str, dict[str, tuple[Expected, Expected]]] = {
     "combined":              _row((W, B), (W, B), (W, B), (W, B), (C, C), (N, N)),
     "busy or idle":          _row((M, M), (M, M), (W, M), (W, M), (Q, M), (N, N)),
     "late cells":            _row((N, N), (N, N), (N, N), (N, N), (C, C), (N, N)),
+    "ticks, taught":         _row((N, N), (N, N), (N, N), (N, N), (C, C), (N, N)),
     "user's line":           _row((N, N), (N, N), (N, N), (N, N), (N, N), (C, C)),
     "flow":                  _row((M, M), (M, M), (B, M), (B, M), (C, C), (N, N)),
     "end to end":            _row((B, B), (B, B), (B, B), (B, B), (B, B), (N, N)),
@@ -93,8 +94,11 @@ def expected(attack: str, stage: str, *, pool: bool) -> Expected:
     return TABLE[attack][stage][pool]
 
 
-def judge(wanted: Expected, score: Score | None, p: float) -> tuple[Outcome, str]:
-    """What a field says and why, if that needs a word; `p` is corrected (Holm; case.py)."""
+def judge(
+    wanted: Expected, score: Score | None, p: float, below: float = 1.0
+) -> tuple[Outcome, str]:
+    """What a field says and why, if that needs a word; p of a score as high as this, and of one as
+    low, are corrected (Holm; case.py)."""
     if wanted is Expected.NOTHING:
         return Outcome.NOT_APPLICABLE, ""
     if score is None:
@@ -112,21 +116,20 @@ def judge(wanted: Expected, score: Score | None, p: float) -> tuple[Outcome, str
             return Outcome.AS_EXPECTED, ""
         above = score.low >= WINS_FROM
         return (Outcome.OTHERWISE, "") if above else (Outcome.INCONCLUSIVE, "too few mails")
-    return _at_chance(wanted, score, p)
+    return _at_chance(wanted, score, p, below)
 
 
 def _why(wanted: Expected) -> str:
     return "lower bound below .9" if wanted is Expected.WINS else "p ≥ .05, corrected"
 
 
-def _at_chance(wanted: Expected, score: Score, p: float) -> tuple[Outcome, str]:
+def _at_chance(wanted: Expected, score: Score, p: float, below: float) -> tuple[Outcome, str]:
     if p < ALPHA:
         return Outcome.OTHERWISE, "better than chance"
+    if below < ALPHA:
+        return Outcome.OTHERWISE, "worse than chance: turned round, it knows something"
     if not score.planted:
         return Outcome.INCONCLUSIVE, "a planted leak isn't found either"
     if wanted is Expected.QUIET and score.high > QUIET_TO:
         return Outcome.INCONCLUSIVE, "too few windows"
-    if score.late is not None and score.high < score.chance:
-        # Labels that are exchanged are at chance: who is surely below it knows something.
-        return Outcome.INCONCLUSIVE, "surely worse than chance"
     return Outcome.AS_EXPECTED, ""

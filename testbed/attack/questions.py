@@ -22,6 +22,8 @@ class Asked:
     block: Hashable
     person: bool = False
     """The answer is a person, of whom several mails are asked: luck comes several times."""
+    home: str = ""
+    """Of a person: the hop at which all of his mail enters the web."""
 
 
 Ask = Callable[[Observation, Truth], dict[Hashable, Asked]]
@@ -92,7 +94,8 @@ def way_out(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
 def author(*kinds: str) -> Ask:
     """For each mail of these kinds that left and can be read: who wrote it?
 
-    All of one person's mails leave at one hop, so that chance exchanges those who share it.
+    All of one person's mails leave at one hop, and enter at one: chance exchanges those who share
+    the first (does the attack know who it is?), or the second (does it know where he wrote to?).
     """
 
     def ask(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
@@ -102,6 +105,7 @@ def author(*kinds: str) -> Ask:
                 seen.exits[number].hop,
                 int((seen.exits[number].mail.end - seen.span[0]) / BLOCK),
                 person=True,
+                home=letter.path[0],
             )
             for number, letter in truth.left.items()
             if letter.kind in kinds
@@ -118,7 +122,9 @@ def writer(*kinds: str) -> Ask:
 
     def ask(seen: Observation, truth: Truth) -> dict[Hashable, Asked]:
         return {
-            letter.recipient: Asked(letter.sender, seen.exits[number].hop, letter.path)
+            letter.recipient: Asked(
+                letter.sender, seen.exits[number].hop, letter.path, home=letter.path[0]
+            )
             for number, letter in truth.left.items()
             if letter.kind in kinds
         }

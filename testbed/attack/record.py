@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from testbed.attack.case import Case, holm
@@ -28,6 +29,8 @@ class Field:
     score: Score | None
     p: float
     """Corrected (Holm) for its stage's fields that should be harmless, or its others (case.py)."""
+    below: float
+    """The same of a score as low as this."""
     expected: Expected
     outcome: Outcome
     why: str = ""
@@ -63,23 +66,23 @@ class Matrix:
     @cached_property
     def fields(self) -> dict[tuple[str, str, str], Field]:
         """(attack, stage, pool) → field, for all attacks at all cases."""
-        ps = holm(self.cases)
+        ps, lows = holm(self.cases), holm(self.cases, attrgetter("below"))
         found = {}
         for attack in ATTACKS:
             for case in self.cases:
                 key = attack.id, case.stage, case.pool
-                found[key] = self._field(attack, case, ps.get(key, 1.0))
+                found[key] = self._field(attack, case, ps.get(key, 1.0), lows.get(key, 1.0))
         return found
 
-    def _field(self, attack: Attack, case: Case, p: float) -> Field:
+    def _field(self, attack: Attack, case: Case, p: float, below: float) -> Field:
         wanted = expected(attack.id, case.stage, pool=case.pooled)
         score = case.scores.get(attack.id)
-        outcome, why = judge(wanted, score, p)
+        outcome, why = judge(wanted, score, p, below)
         lost = missed(self.searches, attack.id, case.stage)
         if lost and wanted in HARMLESS and outcome is Outcome.AS_EXPECTED:
             outcome, why = Outcome.INCONCLUSIVE, f"a plant in the nodes isn't found either: {lost}"
         why = (score is None and case.trouble) or why
-        return Field(attack, case, score, p, wanted, outcome, why)
+        return Field(attack, case, score, p, below, wanted, outcome, why)
 
     def row(self, attack: Attack) -> Sequence[Field]:
         """One attack at all cases, in their order."""
@@ -136,6 +139,8 @@ def _as_dict(field: Field) -> dict[str, Any]:
         told |= asdict(field.score) | {
             "p of this attack alone": field.score.p,
             "p": field.p,
+            "below of this attack alone": field.score.below,
+            "below": field.below,
             "advantage": field.score.advantage,
             "advantage at most": field.score.most,
         }

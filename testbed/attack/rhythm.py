@@ -8,6 +8,8 @@ perhaps, but of all other ticks the attacker knows how late a cell is else.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,28 +34,41 @@ def starts(packets: tuple[tuple[float, int], ...]) -> Floats:
     return times[np.diff(times, prepend=-np.inf) > GAP]
 
 
+@dataclass(frozen=True)
+class Lateness:
+    """How late a hop's cells are, tick by tick."""
+
+    names: Sequence[str]
+    """Receivers, in the order in which they have their cells."""
+    ticks: Floats
+    """Their times."""
+    steps: Floats
+    """(ticks, receivers) how late each cell was, in units of what is usual of its link: the first
+    after its tick, each other after the one before it. One that is left out is as late as can be,
+    and where all are, nobody's is."""
+
+
 def guess(seen: Observation, rng: random.Random) -> dict[int, str]:
     """For each entry, the link with the cell that is latest, of the next AHEAD ticks."""
     answers: dict[int, str] = {}
     for hop in seen.hops:
-        names, ticks, late = _lateness(seen, hop)
+        known = lateness(seen, hop)
         for number, entry in seen.into(hop):
-            first = int(np.searchsorted(ticks, entry.mail.end))
-            own = late[first : first + AHEAD]
-            if len(own):
+            first = int(np.searchsorted(known.ticks, entry.mail.end))
+            own = known.steps[first : first + AHEAD]
+            if own.size:
                 best = own.max(axis=0)
-                ties = [rng.random() for _ in names]
-                *_, answers[number] = max(zip(best, ties, names, strict=True))
+                ties = [rng.random() for _ in known.names]
+                *_, answers[number] = max(zip(best, ties, known.names, strict=True))
     return answers
 
 
-def _lateness(seen: Observation, hop: str) -> tuple[list[str], Floats, Floats]:
-    """Receivers, the ticks' times, and for each tick how late each link's cell was, in units of
-    what is usual of that link: the first after its tick, each other after the one before it."""
+def lateness(seen: Observation, hop: str) -> Lateness:
+    """Of all links of this hop that have LEAST cells and more."""
     cells = {to: starts(own) for (sender, to), own in seen.packets.items() if sender == hop}
     cells = {to: own for to, own in cells.items() if len(own) >= LEAST and to in seen.hops}
     if not cells:
-        return [], np.empty(0), np.empty((0, 0))
+        return Lateness((), np.empty(0), np.empty((0, 0)))
     period = float(np.median(np.concatenate([np.diff(own) for own in cells.values()])))
     begin = min(own[0] for own in cells.values())
     counted = {to: _counted(own, begin, period) for to, own in cells.items()}
@@ -65,11 +80,23 @@ def _lateness(seen: Observation, hop: str) -> tuple[list[str], Floats, Floats]:
         late[counted[to], place] = own - ticks[counted[to]]
     order = np.argsort(np.nanmedian(late, axis=0))
     late = late[:, order]
-    steps = np.diff(late, axis=1, prepend=0.0)
+    steps = late - _before(late)
     steps -= np.nanmedian(steps, axis=0)
     steps /= _SPREAD * np.nanmedian(np.abs(steps), axis=0) + 1e-6
+    gone = np.isnan(late)
+    steps[gone] = np.inf
+    steps[gone.all(axis=1)] = 0.0
     names = list(cells)
-    return [names[place] for place in order], ticks, np.nan_to_num(steps, nan=-np.inf)
+    return Lateness([names[place] for place in order], ticks, steps)
+
+
+def _before(late: Floats) -> Floats:
+    """How late the cell before each in its tick was: the last that is there, or the tick itself."""
+    last = np.zeros(late.shape)
+    for place in range(1, late.shape[1]):
+        there = ~np.isnan(late[:, place - 1])
+        last[:, place] = np.where(there, late[:, place - 1], last[:, place - 1])
+    return last
 
 
 def _counted(own: Floats, begin: float, period: float) -> NDArray[np.intp]:

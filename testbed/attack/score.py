@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from testbed.attack import statistics
 from testbed.attack.match import Costs, posteriors
 from testbed.attack.questions import Asked
+from testbed.attack.statistics import Luck
+from testbed.attack.ticks import Pupil
+
+AT_A_TIME = 250
+"""Exchanges of all answers that are in memory together."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +75,12 @@ class Score:
     leak: float | None = None
     """The smallest share of mails given away that the attack was seen to find in the trace."""
     late: float | None = None
-    """Of a classifier: the least seconds by which cells with mail had to be late in the trace for
-    it to find them."""
+    """The least seconds by which cells with mail had to be late in the trace for it to find them,
+    if that is what it looks for."""
     planted: bool | None = None
     """Whether the attack found what was planted in the trace; None if nothing was."""
+    below: float = 1.0
+    """As p, of the other side: of a score as low as this."""
 
     @property
     def advantage(self) -> float:
@@ -90,18 +100,59 @@ def of_answers(
     given = [guesses.get(question) for question in asked]
     wanted = [one.answer for one in asked.values()]
     right = [a == b for a, b in zip(given, wanted, strict=True)]
-    chance, p = statistics.permuted(given, wanted, [one.group for one in asked.values()], rng)
+    groups = [one.group for one in asked.values()]
+    luck = statistics.permuted(given, wanted, groups, rng)
     low, high = statistics.share(right, [one.block for one in asked.values()], rng)
     if all(one.person for one in asked.values()):
-        p = max(p, statistics.renamed(given, wanted, [one.group for one in asked.values()], rng))
+        people = statistics.renamed(given, wanted, groups, rng)
+        luck = Luck(luck.chance, max(luck.p, people.p), max(luck.below, people.below))
         by_person = statistics.share(right, wanted, rng)
         low, high = min(low, by_person[0]), max(high, by_person[1])
-    return Score(len(right), sum(right) / len(right), chance, low, high, p)
+    if all(one.home for one in asked.values()):
+        # Who shares the one edge with a person may be told from him by the other one.
+        homes = [one.home for one in asked.values()]
+        luck = _either(luck, statistics.renamed(given, wanted, homes, rng))
+    return _score(right, luck, (low, high))
+
+
+def _score(right: Sequence[bool], luck: Luck, within: tuple[float, float]) -> Score:
+    value = sum(right) / len(right)
+    return Score(len(right), value, luck.chance, *within, luck.p, below=luck.below)
+
+
+def _either(one: Luck, other: Luck) -> Luck:
+    """Of two ways to exchange answers the one that says more, and of their chances the lower."""
+    p, below = min(one.p, other.p), min(one.below, other.below)
+    return Luck(min(one.chance, other.chance), min(1.0, 2 * p), min(1.0, 2 * below))
+
+
+def of_taught(pupil: Pupil, asked: Mapping[Any, Asked], rng: random.Random) -> Score:
+    """The share of right answers of classifiers that are taught with others' answers; by chance
+    they are taught and asked with answers exchanged within a group."""
+    wanted = list(asked.values())
+    labels = np.array(
+        [names.index(str(one.answer)) for names, one in zip(pupil.nexts, wanted, strict=True)]
+    )
+    right = pupil.guesses(labels[:, None])[:, 0] == labels
+    groups = np.unique([str(one.group) for one in wanted], return_inverse=True)[1]
+    generator = np.random.default_rng(rng.getrandbits(64))
+    hits: list[NDArray[np.intp]] = []
+    for count in [AT_A_TIME] * (statistics.PERMUTATIONS // AT_A_TIME + 1):
+        mixed = np.tile(labels[:, None], (1, count))
+        for group in np.unique(groups):
+            mixed[groups == group] = generator.permuted(mixed[groups == group], axis=0)
+        hits.append((pupil.guesses(mixed) == mixed).sum(axis=0))
+    null = np.concatenate(hits)[: statistics.PERMUTATIONS]
+    luck = Luck.of(null, int(right.sum()), len(right))
+    low, high = statistics.share(list(right), [one.block for one in wanted], rng)
+    # The bootstrap doesn't know that another load would have taught another classifier.
+    spread = float(np.quantile(np.abs(null / len(right) - luck.chance), statistics.LEVEL))
+    value = float(right.mean())
+    return _score(list(right), luck, (min(low, value - spread), max(high, value + spread)))
 
 
 def of_trials(guesses: Mapping[Any, Hashable], asked: Mapping[Any, Asked], chance: float) -> Score:
     """The share of right answers in independent trials, each with the same chance."""
-    right = sum(guesses.get(question) == one.answer for question, one in asked.items())
-    low, high = statistics.clopper_pearson(right, len(asked))
-    p = statistics.binomial(right, len(asked), chance)
-    return Score(len(asked), right / len(asked), chance, low, high, p)
+    right = [guesses.get(question) == one.answer for question, one in asked.items()]
+    luck = statistics.binomial(sum(right), len(right), chance)
+    return _score(right, luck, statistics.clopper_pearson(sum(right), len(right)))

@@ -10,6 +10,7 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,27 @@ LEVEL = 0.95
 PERMUTATIONS = 9999
 """So many that p can be small enough for a whole matrix of tests, corrected."""
 RESAMPLED = 999
+
+
+@dataclass(frozen=True)
+class Luck:
+    """What chance gives."""
+
+    chance: float
+    """The share of right answers that it has."""
+    p: float
+    """One-sided: of at least as many right answers."""
+    below: float
+    """One-sided: of at most as many."""
+
+    @classmethod
+    def of(cls, hits: NDArray[np.intp], right: int, n: int) -> Luck:
+        """From how many are right when answers are exchanged. The order that was seen counts as
+        one of these, so that no p is 0."""
+        p, below = (
+            (int(as_far.sum()) + 1) / (len(hits) + 1) for as_far in (hits >= right, hits <= right)
+        )
+        return cls(float(hits.mean()) / max(1, n), p, below)
 
 
 def clopper_pearson(right: int, n: int, level: float = LEVEL) -> tuple[float, float]:
@@ -35,11 +57,8 @@ def permuted(
     groups: Sequence[Hashable],
     rng: random.Random,
     count: int = PERMUTATIONS,
-) -> tuple[float, float]:
-    """(chance, one-sided p) of as many right guesses, if the true answers of a group are shuffled.
-
-    The observed order counts as one of them, so that p is never 0.
-    """
+) -> Luck:
+    """Of as many right guesses, if the true answers of a group are shuffled."""
     names = {name: code for code, name in enumerate(dict.fromkeys([*guesses, *answers]))}
     given, wanted = (np.array([names[one] for one in side]) for side in (guesses, answers))
     by_group: dict[Hashable, list[int]] = defaultdict(list)
@@ -50,9 +69,7 @@ def permuted(
     for places in by_group.values():
         shuffled = generator.permuted(np.tile(wanted[places], (count, 1)), axis=1)
         hits += (shuffled == given[places]).sum(axis=1)
-    right = int((given == wanted).sum())
-    as_good = int((hits >= right).sum())
-    return float(hits.mean()) / max(1, len(wanted)), (as_good + 1) / (count + 1)
+    return Luck.of(hits, int((given == wanted).sum()), len(wanted))
 
 
 def renamed(
@@ -61,8 +78,8 @@ def renamed(
     groups: Sequence[Hashable],
     rng: random.Random,
     count: int = PERMUTATIONS,
-) -> float:
-    """One-sided p of as many right guesses, if the names of those in a group are shuffled.
+) -> Luck:
+    """Of as many right guesses, if the names of those in a group are shuffled.
 
     All answers of one name go together: for guesses that depend on the name and not on the mail.
     """
@@ -75,12 +92,13 @@ def renamed(
         order = generator.permuted(np.tile(np.arange(len(names)), (count, 1)), axis=1)
         hits += table[np.arange(len(names)), order].sum(axis=1)
     right = sum(pairs[one] for one in pairs if one[1] == one[2])
-    return (int((hits >= right).sum()) + 1) / (count + 1)
+    return Luck.of(hits, right, len(answers))
 
 
-def binomial(right: int, n: int, chance: float) -> float:
-    """One-sided p of so many right answers in independent trials."""
-    return float(stats.binom.sf(right - 1, n, chance))
+def binomial(right: int, n: int, chance: float) -> Luck:
+    """Of so many right answers in independent trials."""
+    p, below = stats.binom.sf(right - 1, n, chance), stats.binom.cdf(right, n, chance)
+    return Luck(chance, float(p), float(below))
 
 
 def bootstrap(

@@ -78,7 +78,9 @@ def scored(windows: Windows, rng: random.Random) -> Score | None:
         float(np.quantile(np.abs(null - 0.5), statistics.LEVEL)) * 2 * sqrt(value * (1 - value))
     )
     p = (int((null >= value).sum()) + 1) / (len(null) + 1)
-    return Score(len(labels), value, 0.5, min(low, value - spread), max(high, value + spread), p)
+    below = (int((null <= value).sum()) + 1) / (len(null) + 1)
+    low, high = min(low, value - spread), max(high, value + spread)
+    return Score(len(labels), value, 0.5, low, high, p, below=below)
 
 
 def _of_exchanged(

@@ -40,16 +40,12 @@ def said(field: Field) -> str:
     score = field.score
     if field.why or score is None:
         return field.why
+    late = score.late and f"cells with mail that are {score.late * 1000:g} ms late"
     if score.leak is not None:
-        return (
-            f"advantage ≤ {number(score.most)} at 95 %; a leak of {score.leak:.0%} that was planted"
-            " in the trace is found"
-        )
-    if score.late is not None:
-        return (
-            f"at most {number(score.high)} at 95 %; in the trace cells with mail that are"
-            f" {score.late * 1000:.0f} ms late are found"
-        )
+        what = f"a leak of {score.leak:.0%}" + (f", and {late}," if late else "")
+        return f"advantage ≤ {number(score.most)} at 95 %; {what} planted in the trace is found"
+    if late:
+        return f"at most {number(score.high)} at 95 %; in the trace {late} are found"
     if score.planted:
         return f"at most {number(score.high)} at 95 %; what was planted in the trace is found"
     return ""

@@ -82,9 +82,7 @@ def test_the_argument_of_1993_is_what_is_expected() -> None:
         (Expected.CHANCE, replace(BLIND, planted=False), 1.0, Outcome.INCONCLUSIVE),
         (Expected.QUIET, QUIET, 1.0, Outcome.AS_EXPECTED),
         (Expected.QUIET, replace(QUIET, high=0.6), 1.0, Outcome.INCONCLUSIVE),
-        (Expected.QUIET, replace(QUIET, high=0.4), 1.0, Outcome.INCONCLUSIVE),
         (Expected.QUIET, replace(QUIET, planted=False), 1.0, Outcome.INCONCLUSIVE),
-        (Expected.CHANCE, replace(QUIET, high=0.4), 1.0, Outcome.INCONCLUSIVE),
         (Expected.OPEN, HALF, 1.0, Outcome.OPEN),
         (Expected.WINS, None, 1.0, Outcome.INCONCLUSIVE),
         (Expected.CHANCE, None, 1.0, Outcome.INCONCLUSIVE),
@@ -99,6 +97,12 @@ def test_a_field_is_judged_by_bounds(
     assert bool(why) == (
         outcome is Outcome.INCONCLUSIVE or (wanted is Expected.CHANCE and p < 0.05)
     )
+
+
+@pytest.mark.parametrize("wanted", [Expected.CHANCE, Expected.QUIET])
+def test_who_is_surely_worse_than_chance_knows_something(wanted: Expected) -> None:
+    assert judge(wanted, QUIET, 1.0, 0.051)[0] is Outcome.AS_EXPECTED
+    assert judge(wanted, QUIET, 1.0, 0.049)[0] is Outcome.OTHERWISE
 
 
 def test_the_status_says_what_the_worst_field_says() -> None:
@@ -116,6 +120,8 @@ def test_p_is_corrected_for_all_fields_of_a_stage_that_should_say_the_same() -> 
     field = "combined", "tls", "off"
     assert holm(both.cases)[field] > holm(one.cases)[field]
     assert both.fields[field].p == holm(both.cases)[field]
+    low = case("tls", "off", **{"content, reply": replace(BLIND, below=0.0001)})
+    assert matrix(low).fields["content, reply", "tls", "off"].outcome is Outcome.OTHERWISE
 
 
 def test_what_is_measured_at_other_stages_makes_no_leak_of_cells_less_sure() -> None:

@@ -170,7 +170,7 @@ def test_without_logs_there_is_nothing_to_see() -> None:
 
 def test_no_attack_can_reach_the_truth() -> None:
     """Neither its argument holds it, nor does it import a module that makes or knows it."""
-    blind = {"observation", "observe", "logs", "match", "busy"}
+    blind = {"observation", "observe", "logs", "match", "busy", "ticks"}
     blind |= {inspect.getmodule(one.guess).__name__.rpartition(".")[2]  # type: ignore[union-attr]
               for one in ATTACKS if one.guess is not None}  # fmt: skip
     telling = {"testbed.attack.truth", "testbed.attack.load", "testbed.attack.score",

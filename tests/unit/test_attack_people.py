@@ -299,7 +299,7 @@ def test_luck_with_one_person_is_not_taken_for_knowledge() -> None:
     answers = ["a"] * 50 + ["b"] * 50
     guesses = ["a"] * 100
     rng = random.Random(1)
-    assert statistics.renamed(guesses, answers, [""] * 100, rng) == 1.0
+    assert statistics.renamed(guesses, answers, [""] * 100, rng).p == 1.0
     asked = {n: Asked(who, "", n // 10, person=True) for n, who in enumerate(answers)}
     one = score.of_answers(dict(enumerate(["a"] * 50 + ["c"] * 50)), asked, random.Random(1))
     assert one.p > 0.4

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from testbed.attack import busy, plant, statistics
+from testbed.attack.statistics import Luck
 
 
 @pytest.mark.parametrize(
@@ -33,14 +34,15 @@ def test_of_permuted_labels_about_one_is_right_and_four_are_rare() -> None:
     """Matches of a shuffled assignment are about Poisson(1): P(>= 4) = .019."""
     answers = list(range(40))
     guesses = [*range(4), *range(5, 40), 4]
-    chance, p = statistics.permuted(guesses, answers, [""] * 40, random.Random(1))
-    assert chance * 40 == pytest.approx(1.0, abs=0.05)
-    assert p == pytest.approx(0.019, abs=0.005)
+    luck = statistics.permuted(guesses, answers, [""] * 40, random.Random(1))
+    assert luck.chance * 40 == pytest.approx(1.0, abs=0.05)
+    assert luck.p == pytest.approx(0.019, abs=0.005)
+    assert luck.below == pytest.approx(0.996, abs=0.005)
 
 
 def test_labels_are_exchanged_within_their_groups_only() -> None:
-    chance, p = statistics.permuted(["a", "b"], ["a", "b"], ["one", "two"], random.Random(1))
-    assert (chance, p) == (1.0, 1.0)
+    luck = statistics.permuted(["a", "b"], ["a", "b"], ["one", "two"], random.Random(1))
+    assert luck == Luck(1.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_no_false_alarm_more_often_than_said() -> None:
     for _ in range(200):
         answers = [rng.randrange(4) for _ in range(60)]
         guesses = [rng.randrange(4) for _ in range(60)]
-        alarms += statistics.permuted(guesses, answers, [""] * 60, rng, 199)[1] < 0.05
+        alarms += statistics.permuted(guesses, answers, [""] * 60, rng, 199).p < 0.05
     assert alarms <= 20  # P(more) < .001
 
 
