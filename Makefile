@@ -15,7 +15,7 @@
 #   FULL=1 (make matrix: hours, with ten times the mail and more, and the plants unless PLANTS=0; kept in docs/results)
 
 PYTHON ?= python3
-TESTS  := tests/unit tests/interop tests/bench tests/web tests/faults tests/leaks
+TESTS  := tests/unit tests/interop tests/bench tests/faults tests/web tests/leaks
 VENV   := .venv
 STAMP  := $(VENV)/.installed
 RUN    := $(VENV)/bin/python -m

@@ -152,7 +152,7 @@ def _searched(one: Search) -> dict[str, Any]:
         "plant": one.plant.name, "stage": one.tried.stage, "pool": one.tried.pool,
         "sent": one.tried.sent, "arrived": one.tried.arrived,
         "seconds": round(one.tried.seconds, 1), "trouble": one.tried.trouble,
-        "has to be found by": one.plant.attack, "found": one.found, "p": one.p,
+        "has to be found by": one.attack, "found": one.found, "p": one.p,
         "scores": {
             attack: score and {**asdict(score), "p of this attack alone": score.p}
             for attack, score in one.tried.scores.items()

@@ -44,8 +44,8 @@ class Lateness:
     """Their times."""
     steps: Floats
     """(ticks, receivers) how late each cell was, in units of what is usual of its link: the first
-    after its tick, each other after the one before it. One that is left out is as late as can be,
-    and where all are, nobody's is."""
+    after its tick, each other after the one before it. One that is left out is as late as can
+    be."""
 
 
 def guess(seen: Observation, rng: random.Random) -> dict[int, str]:
@@ -56,6 +56,7 @@ def guess(seen: Observation, rng: random.Random) -> dict[int, str]:
         for number, entry in seen.into(hop):
             first = int(np.searchsorted(known.ticks, entry.mail.end))
             own = known.steps[first : first + AHEAD]
+            own = own[np.isfinite(own).any(axis=1)]  # where all are left out, no link is told
             if own.size:
                 best = own.max(axis=0)
                 ties = [rng.random() for _ in known.names]
@@ -83,9 +84,7 @@ def lateness(seen: Observation, hop: str) -> Lateness:
     steps = late - _before(late)
     steps -= np.nanmedian(steps, axis=0)
     steps /= _SPREAD * np.nanmedian(np.abs(steps), axis=0) + 1e-6
-    gone = np.isnan(late)
-    steps[gone] = np.inf
-    steps[gone.all(axis=1)] = 0.0
+    steps[np.isnan(late)] = np.inf
     names = list(cells)
     return Lateness([names[place] for place in order], ticks, steps)
 

@@ -90,8 +90,8 @@ NOT_CLAIMED: tuple[tuple[str, str], ...] = (
         "share), or when a twentieth of a link's cells are cut where no other node's are (two, if "
         "TCP wouldn't cut there); a mark in fewer is missed, and in a connection's first cell. "
         "A tick that is late or left out on "
-        "all links together may be the machine's: what mail does to those, *busy or idle* and "
-        "*late cells* of `make matrix` look for. Windows and acknowledgements, which show when a "
+        "all links together may be the machine's: what mail does to those, *ticks, taught* of "
+        "`make matrix` looks for. Windows and acknowledgements, which show when a "
         "node reads, nobody looks at. And what a node's peer makes it do (hang up, by a broken "
         "cell inside TLS; wait, by not reading) is put down to the node.",
     ),

@@ -98,7 +98,9 @@ def _for_attacks() -> str:
     lines = ["| leak | what somebody did | must be found by | at |", "|---|---|---|---|"]
     for plant in PHYSICAL:
         at = f"{plant.link}, pool {'off' if plant.pool == 'off' else 'on'}"
-        lines.append(f"| `{plant.title}` | {described(plant.name)} | {plant.attack} | {at} |")
+        lines.append(
+            f"| `{plant.title}` | {described(plant.name)} | {'; '.join(plant.attacks)} | {at} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -61,16 +61,16 @@ def headline(matrix: Matrix) -> str:
         parts.append(f"{wrong} not")
     if unsure:
         parts.append(f"{unsure} inconclusive")
-    if tried := len(matrix.searches):
-        found = sum(one.found for one in matrix.searches)
-        parts.append(f"{found} of {tried} plants in nodes are found")
+    if tried := {one.plant for one in matrix.searches}:
+        found = tried - {one.plant for one in matrix.searches if not one.found}
+        parts.append(f"{len(found)} of {len(tried)} plants in nodes are found")
     return ", ".join(parts) + "."
 
 
 def searched(one: Search) -> str:
     """What came of a plant: `mail-past-pacer-5 (cells, pool off): found by combined: .29 ...`."""
     told = f"{one.plant.title} ({one.tried.stage}, pool {one.tried.pool}): "
-    told += f"{'found' if one.found else 'NOT found'} by {one.plant.attack}"
+    told += f"{'found' if one.found else 'NOT found'} by {one.attack}"
     if one.score is None:
         return f"{told}: {one.tried.trouble or 'too little was seen to ask about'}"
     low, high = number(one.score.low), number(one.score.high)

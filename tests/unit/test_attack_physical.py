@@ -26,13 +26,14 @@ from testbed.attack.score import Score
 from testbed.attack.statistics import power
 from testbed.leaks.plant import described
 from testbed.report import files, matrix_page, matrix_terminal
+from testbed.report.matrix_words import headline
 from testbed.topology import Link, Topology
 
 FIFO = next(plant for plant in PHYSICAL if plant.beyond)
 
 
 def tried(plant: Physical, score: Score | None, trouble: str = "") -> Tried:
-    scores = {attack.id: BLIND for attack in ASKED} | {plant.attack: score}
+    scores = {attack.id: BLIND for attack in ASKED} | dict.fromkeys(plant.attacks, score)
     stage = str(plant.link)
     return Tried(plant.name, stage, plant.pool, 7, 1200, 1200, 200.0, scores, trouble)
 
@@ -47,13 +48,14 @@ ALL = matrix(*(tried(plant, CERTAIN) for plant in PHYSICAL))
 
 
 @pytest.mark.parametrize("plant", PHYSICAL, ids=lambda plant: plant.name)
-def test_a_plant_is_a_module_and_its_attack_is_one_that_may_say_that_there_is_nothing(
+def test_a_plant_is_a_module_and_its_attacks_are_such_as_may_say_that_there_is_nothing(
     plant: Physical,
 ) -> None:
     assert described(plant.name)
-    assert plant.attack in {attack.id for attack in ASKED}
-    pooled = plant.pool != "off"
-    assert expected(plant.attack, str(plant.link), pool=pooled) is not Expected.NOTHING
+    assert {*plant.attacks} <= {attack.id for attack in ASKED}
+    for attack in plant.attacks:
+        wanted = expected(attack, str(plant.link), pool=plant.pool != "off")
+        assert wanted is not Expected.NOTHING
 
 
 def test_so_much_mail_shows_one_in_twenty() -> None:
@@ -78,6 +80,14 @@ def test_found_is_better_than_chance_and_than_a_stock_web(
     assert one.found is found
 
 
+def test_each_attack_that_has_to_find_a_plant_must() -> None:
+    plant = next(plant for plant in PHYSICAL if len(plant.attacks) > 1)
+    one = tried(plant, CERTAIN)
+    missed = replace(one, scores=one.scores | {plant.attacks[-1]: BLIND})
+    assert [one.found for one in searches([missed])] == [True] * (len(plant.attacks) - 1) + [False]
+    assert "0 of 1 plants" in headline(matrix(missed))
+
+
 def test_p_is_corrected_for_all_plants_together() -> None:
     weak = replace(CERTAIN, p=0.03)
     assert all(not one.found for one in searches(tried(plant, weak) for plant in PHYSICAL))
@@ -87,19 +97,20 @@ def test_p_is_corrected_for_all_plants_together() -> None:
 def test_an_attack_that_misses_its_plant_may_not_say_at_chance() -> None:
     fields = matrix(tried(PHYSICAL[0], BLIND)).fields
     for pool in ("off", run.ON):
-        field = fields[PHYSICAL[0].attack, "cells", pool]
+        field = fields[PHYSICAL[0].attacks[0], "cells", pool]
         assert field.outcome is Outcome.INCONCLUSIVE
         assert PHYSICAL[0].title in field.why
     # Other attacks, and other stages, have nothing to do with it.
     assert fields["size", "cells", "off"].outcome is Outcome.AS_EXPECTED
-    assert fields[PHYSICAL[0].attack, "tls", run.ON].outcome is Outcome.AS_EXPECTED
+    assert fields[PHYSICAL[0].attacks[0], "tls", run.ON].outcome is Outcome.AS_EXPECTED
     assert matrix(tried(FIFO, BLIND)).fields["order", "tls", run.ON].why
     assert matrix(tried(PHYSICAL[0], BLIND)).status == 2
 
 
 def test_where_all_plants_are_found_nothing_changes() -> None:
     assert ALL.status == 0
-    assert [one.found for one in ALL.searches] == [True] * len(PHYSICAL)
+    assert {one.plant for one in ALL.searches} == {*PHYSICAL}
+    assert all(one.found for one in ALL.searches)
 
 
 def test_what_was_tried_is_read_back_as_it_was() -> None:
@@ -109,7 +120,7 @@ def test_what_was_tried_is_read_back_as_it_was() -> None:
 
 
 def test_every_view_has_the_plants(tmp_path: Path) -> None:
-    missed = matrix(tried(PHYSICAL[0], BLIND), tried(PHYSICAL[2], None, "3 packets dropped"))
+    missed = matrix(tried(PHYSICAL[0], BLIND), tried(PHYSICAL[3], None, "3 packets dropped"))
     told = json.loads(to_json(missed))
     assert told["commit"] == "0123abc"
     assert [one["found"] for one in told["plants"]] == [False, False]

@@ -118,6 +118,21 @@ def test_a_cell_that_is_left_out_is_as_late_as_can_be_and_blames_no_other() -> N
     assert np.isfinite(before.steps).all()
 
 
+def test_ticks_that_a_hop_leaves_out_name_it_and_no_link() -> None:
+    """A hop that has got a mail leaves out a tick: who is taught sees it, and no link is late."""
+    gone = {(path[1], int((came + PERIOD) / PERIOD)) for path, came in CAME}
+    seen = ticked(lambda link, tick: 0.0)
+    packets = {
+        link: tuple(one for one in own if (link[0], int(one[0] / PERIOD)) not in gone)
+        for link, own in seen.packets.items()
+    }
+    silent = replace(seen, packets=packets)
+    assert got(silent).p < 0.001
+    late = scored(BY_ID["late cells"], [(silent, WEB.truth)], Expected.OPEN, random.Random(1))
+    assert late
+    assert late.n == len(CAME)
+
+
 def test_a_web_without_ticks_is_no_trouble() -> None:
     web = Simulated(mails=2)
     found = scored(BY_ID["ticks, taught"], [(web.seen, web.truth)], Expected.OPEN, random.Random(1))
