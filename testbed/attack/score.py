@@ -133,7 +133,7 @@ def of_taught(pupil: Pupil, asked: Mapping[Any, Asked], rng: random.Random) -> S
     labels = np.array(
         [names.index(str(one.answer)) for names, one in zip(pupil.nexts, wanted, strict=True)]
     )
-    right = pupil.guesses(labels[:, None])[:, 0] == labels
+    right = (pupil.guesses(labels[:, None])[:, 0] == labels).tolist()
     groups = np.unique([str(one.group) for one in wanted], return_inverse=True)[1]
     generator = np.random.default_rng(rng.getrandbits(64))
     hits: list[NDArray[np.intp]] = []
@@ -143,12 +143,12 @@ def of_taught(pupil: Pupil, asked: Mapping[Any, Asked], rng: random.Random) -> S
             mixed[groups == group] = generator.permuted(mixed[groups == group], axis=0)
         hits.append((pupil.guesses(mixed) == mixed).sum(axis=0))
     null = np.concatenate(hits)[: statistics.PERMUTATIONS]
-    luck = Luck.of(null, int(right.sum()), len(right))
-    low, high = statistics.share(list(right), [one.block for one in wanted], rng)
+    luck = Luck.of(null, sum(right), len(right))
+    low, high = statistics.share(right, [one.block for one in wanted], rng)
     # The bootstrap doesn't know that another load would have taught another classifier.
     spread = float(np.quantile(np.abs(null / len(right) - luck.chance), statistics.LEVEL))
-    value = float(right.mean())
-    return _score(list(right), luck, (min(low, value - spread), max(high, value + spread)))
+    value = sum(right) / len(right)
+    return _score(right, luck, (min(low, value - spread), max(high, value + spread)))
 
 
 def of_trials(guesses: Mapping[Any, Hashable], asked: Mapping[Any, Asked], chance: float) -> Score:
