@@ -20,6 +20,8 @@ VENV   := .venv
 STAMP  := $(VENV)/.installed
 RUN    := $(VENV)/bin/python -m
 
+# Threads of numpy's that wait for a core that isn't free make small sums ten times slower.
+export OPENBLAS_NUM_THREADS ?= 1
 export LEAKS WEB LINK CELLS HOSTED WITNESS NODES POOL PORTS SEED COMPOSE PAIRS CLEAN PLANTS STRESS FULL KEEP
 
 .DEFAULT_GOAL := help
