@@ -25,7 +25,7 @@ from testbed.topology import Link
 CERTAIN = Score(100, 1.0, 0.25, 0.964, 1.0, 0.0001, Sets(1.0, 0.0, 0.0))
 BLIND = Score(100, 0.26, 0.25, 0.18, 0.36, 0.4, None, 0.2, planted=True)
 HALF = Score(100, 0.5, 0.25, 0.4, 0.6, 0.0001)
-QUIET = replace(BLIND, value=0.5, chance=0.5, low=0.46, high=0.54, late=0.005)
+QUIET = replace(BLIND, n=3000, value=0.5, chance=0.5, low=0.46, high=0.54, late=0.005)
 MADE_OF = {
     Expected.WINS: CERTAIN, Expected.BETTER: HALF, Expected.LESS: HALF, Expected.CHANCE: BLIND,
     Expected.QUIET: QUIET,
@@ -82,6 +82,9 @@ def test_the_argument_of_1993_is_what_is_expected() -> None:
         (Expected.CHANCE, replace(BLIND, planted=False), 1.0, Outcome.INCONCLUSIVE),
         (Expected.QUIET, QUIET, 1.0, Outcome.AS_EXPECTED),
         (Expected.QUIET, replace(QUIET, high=0.6), 1.0, Outcome.INCONCLUSIVE),
+        (Expected.QUIET, replace(QUIET, high=0.6, n=999), 1.0, Outcome.AS_EXPECTED),
+        (Expected.QUIET, replace(QUIET, high=0.6, n=999), 0.01, Outcome.OTHERWISE),
+        (Expected.QUIET, replace(QUIET, n=999, planted=False), 1.0, Outcome.INCONCLUSIVE),
         (Expected.QUIET, replace(QUIET, planted=False), 1.0, Outcome.INCONCLUSIVE),
         (Expected.OPEN, HALF, 1.0, Outcome.OPEN),
         (Expected.WINS, None, 1.0, Outcome.INCONCLUSIVE),
@@ -95,7 +98,8 @@ def test_a_field_is_judged_by_bounds(
     said, why = judge(wanted, score, p)
     assert said is outcome
     assert bool(why) == (
-        outcome is Outcome.INCONCLUSIVE or (wanted is Expected.CHANCE and p < 0.05)
+        outcome is Outcome.INCONCLUSIVE
+        or (wanted in {Expected.CHANCE, Expected.QUIET} and p < 0.05)
     )
 
 
