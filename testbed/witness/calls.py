@@ -13,7 +13,7 @@ from testbed.agent import Answer
 from testbed.contract import DATABASE, SPOOL
 from testbed.verdict import Context, Control, Evidence, Finding, judge, some
 from testbed.witness.agent.calls import PROBES
-from testbed.witness.inside import caller, excerpt, unseen
+from testbed.witness.inside import caller, excerpt, none_lost, unseen
 
 CLAIM = "silent-calls"
 
@@ -120,7 +120,6 @@ def row(
         return unseen(CLAIM, node, why)
     texts: Mapping[str, Answer] = answer["texts"]
     counts = dict(_counted(answer["counts"], uid))
-    lost = answer["lost"]
     started = any(_started(text, programs[:1]) for text in texts)
     found = [*_told(texts, programs), *_again(texts), *_counts(counts)]
     return judge(
@@ -131,7 +130,7 @@ def row(
         controls=[
             Control("its program is seen to start", started, programs[0] if started else ""),
             Control("its syncs are counted", bool(counts.get("fdatasync")), "fdatasync"),
-            Control("no event was lost", not lost, f"{lost} lost" if lost else "none"),
+            none_lost(answer),
             *(
                 Control(f"a {call} of ours in its mounts is seen", call in answer["tried"], call)
                 for call in TRIED

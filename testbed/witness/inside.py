@@ -74,6 +74,13 @@ def sought(run: Run, letters: Sequence[Letter]) -> dict[str, Any]:
     }
 
 
+def none_lost(answer: Answer) -> Control:
+    """The control that the recorder was told of all of a node's calls."""
+    lost, why = answer["lost"], answer.get("refused")
+    told = f"{lost} lost" + (f" ({why})" if why else "")
+    return Control("no event was lost", not lost, told if lost else "none")
+
+
 def reason(error: Exception) -> str:
     """Why something could not be looked at, on one line."""
     if isinstance(error, APIError):

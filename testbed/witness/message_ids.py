@@ -18,7 +18,7 @@ from testbed.hexdump import dump
 from testbed.traffic import Letter
 from testbed.verdict import Context, Control, Evidence, Finding, judge, some
 from testbed.witness.headers import parse
-from testbed.witness.inside import excerpt, unseen
+from testbed.witness.inside import excerpt, none_lost, unseen
 
 CLAIM = "message-ids"
 
@@ -78,7 +78,7 @@ def row(
                 spool.get("why") or f"{len(numbers)} numbers",
             ),
             *([] if tags is None else [seen_tags]),
-            Control("no event was lost", not lost, f"{lost} lost" if lost else "none"),
+            none_lost(answer),
         ],
         evidence=some(found),
         kind="not chance",

@@ -16,7 +16,7 @@ from testbed.agent import Answer
 from testbed.topology import Link, Node, Topology
 from testbed.verdict import Context, Control, Evidence, Finding, judge, some
 from testbed.wire.identities import PROBE_PORTS
-from testbed.witness.inside import caller, excerpt, unseen
+from testbed.witness.inside import caller, excerpt, none_lost, unseen
 
 CLAIM = "silent-sockets"
 
@@ -72,7 +72,6 @@ def row(node: Node, topology: Topology, answer: Answer) -> Finding:
     if why := answer.get("why") or answer.get("unseen_calls"):
         return unseen(CLAIM, node.name, why)
     texts: Mapping[str, Answer] = answer["texts"]
-    lost = answer["lost"]
     reached = [
         parse(what)
         for call, _, what in (text.partition("\t") for text in texts)
@@ -91,7 +90,7 @@ def row(node: Node, topology: Topology, answer: Answer) -> Finding:
             "a datagram of the witness's on its loopback", "sendto" in answer["tried"], "sendto"
         ),
         Control("the socket that it needed is counted", "socket" in answer["tried"], "socket"),
-        Control("no event was lost", not lost, f"{lost} lost" if lost else "none"),
+        none_lost(answer),
     ]
     found = list(_evidence(texts, _Allowed(node, topology)))
     return judge(

@@ -84,3 +84,19 @@ def test_each_call_whose_arguments_are_numbers_has_a_map_that_is_told() -> None:
     for call, probe in calls.PROBES.items():
         assert (f"print(@told_{call});" in text) == (call in calls.COUNTED) == probe.counted
         assert (f'printf("{call}\\t' in text) != probe.counted
+
+
+@pytest.mark.parametrize(
+    ("helper", "code", "lost"), [("map_update_elem", -110, 1), ("map_delete_elem", -2, 0)]
+)
+def test_what_the_kernel_could_not_count_is_lost_and_nothing_ends(
+    helper: str, code: int, lost: int
+) -> None:
+    """Such a line has no data (bpftrace 0.23, JsonOutput::helper_error)."""
+    one = heard()
+    told = {"type": "helper_error", "msg": "words", "helper": helper, "retcode": code, "line": 1}
+    one.take(json.dumps(told).encode())
+    assert one.lost == lost
+    assert one.refused == (f"{helper}: words" if lost else "")
+    one.take(line("printf", f"mkdir\t{ALPHA}\t7\t20001\tpython3\t/tmp/x\n"))
+    assert one.told["alpha"].all

@@ -221,6 +221,7 @@ class Recorder:
             answer |= {
                 "texts": told.all, "tried": sorted(told.tried), "counts": dict(told.counts),
                 "random": list(told.random), "lost": told.lost + self.tracer.lost,
+                "refused": self.tracer.refused,
             }  # fmt: skip
         return answer
 

@@ -75,7 +75,9 @@ class Heard:
         self._names = {str(number): name for name, number in namespaces.items()}
         self.attached = False
         self.lost = 0
-        """Events that the kernel had no room for."""
+        """Events that the kernel had no room for, or could not count."""
+        self.refused = ""
+        """Why it could not count one, in its words."""
         self.barriers: set[int] = set()
         """Numbers of the barriers that have come through."""
         self.ours: set[int] = set()
@@ -89,11 +91,17 @@ class Heard:
             self.last = line.decode(errors="replace").strip() or self.last
             return
         told = json.loads(line.decode(errors="replace"), strict=False)
-        kind, data = told["type"], told["data"]
+        kind, data = told["type"], told.get("data")
         if kind == "attached_probes":
             self.attached = True
         elif kind == "lost_events":
             self.lost += int(data["events"])
+        elif kind == "helper_error":
+            # A map was full, or its lock not to be had in time. (What was to be deleted and is gone
+            # already is no event.)
+            if told["helper"] != "map_delete_elem":
+                self.lost += 1
+                self.refused = f"{told['helper']}: {told['msg']}"
         elif kind == "map":
             for name, counts in data.items():
                 # When it ends it tells all that it has, which is more than it is asked for.
