@@ -25,10 +25,10 @@ class Expected(StrEnum):
     LESS = "no longer wins"
     """Its upper bound is below .9."""
     CHANCE = "at chance"
-    """Not better than chance, where a planted leak is found."""
+    """Neither better nor worse than chance, where a planted leak is found."""
     QUIET = "at chance, closely"
-    """A classifier isn't better than chance, where late cells that are planted are found; with
-    WINDOWS and more, its upper bound is .55 or less."""
+    """A classifier is neither better nor worse than chance, where late cells that are planted are
+    found; with WINDOWS and more, its upper bound is .55 or less."""
     OPEN = "measured"
     """Nothing is expected; what was measured stands there."""
     NOTHING = "nothing to see"

@@ -306,3 +306,19 @@ def test_luck_with_one_person_is_not_taken_for_knowledge() -> None:
     sure = {n: Asked(str(n % 7), "", n // 10, person=True) for n in range(70)}
     known = score.of_answers({n: str(n % 7) for n in sure}, sure, random.Random(1))
     assert known.p < 0.001
+
+
+@pytest.mark.parametrize(("known", "found"), [("leaves", True), ("enters", True), ("", False)])
+def test_who_knows_but_one_edge_of_an_author_is_not_at_chance(known: str, found: bool) -> None:
+    """Of whom he names one of those that share it, he is right of one in four."""
+    rng = random.Random(1)
+    people = [letter.path for letter in PADDED.letters]
+    shared = {"leaves": 1, "enters": 0}
+    asked, guesses = {}, {}
+    for number, path in enumerate(people):
+        asked[number] = Asked(path, path[1], number // 10, home=path[0])
+        edge = shared.get(known)
+        same = [one for one in LINKS if edge is None or one[edge] == path[edge]]
+        guesses[number] = rng.choice(same)
+    got_ = score.of_answers(guesses, asked, random.Random(1))
+    assert (got_.p < 0.01) is found

@@ -251,6 +251,24 @@ def test_a_conversation_that_only_the_reading_saw_is_waited_for(
     assert (told["kernel"]["sockets"], told["rest"]) == ({}, "")
 
 
+@pytest.mark.parametrize(("within", "looks"), [(0.0, 1), (60.0, processfacts.LOOKS)])
+def test_only_of_nodes_that_come_to_rest_signals_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, within: float, looks: int
+) -> None:
+    """A mail host has dozens of processes, and is read for its log."""
+    asked: list[int] = []
+    monkeypatch.setattr(filefacts, "of_mounts", lambda pid: {})
+    monkeypatch.setattr(filefacts, "header", lambda *_: {})
+    monkeypatch.setattr(rest, "mails", lambda *_: 0)
+    monkeypatch.setattr(processfacts, "of_container", lambda pid: [pid])
+    monkeypatch.setattr(
+        processfacts, "of_process", lambda *_, looks=1: asked.append(looks) or {"pid": ME}
+    )
+    task = {"within": within, "spool": "", "links": [], "more": []}
+    state._read(ME, task)
+    assert asked == [looks]
+
+
 async def test_mail_whose_answer_is_under_way_is_waited_for_and_mail_that_stays_is_rest(
     tmp_path: Path,
 ) -> None:
