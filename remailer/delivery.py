@@ -19,7 +19,7 @@ from typing import Any
 
 from remailer.errors import SpoolFull
 from remailer.exit import Undeliverable
-from remailer.link.smtp import Outcome
+from remailer.link.smtp import Interrupted, Outcome
 from remailer.link.talk import Talk
 from remailer.seal import Leaving
 from remailer.spool import DAY, Spool, Ticket
@@ -33,6 +33,10 @@ LINGER_SECONDS = 2.0
 CONVERSATION_SECONDS = 300.0
 MOST_CONVERSATIONS = 4
 """With one destination that answers; another is begun for every so many mails that wait."""
+
+MOST_BREAKS = 8
+"""So often a mail that is interrupted comes first again; then it is the others' turn once, as it
+may be the mail that breaks the line."""
 
 PARTING_SECONDS = 0.5
 """So long a stop waits for the replies to mails that are with the other side."""
@@ -94,6 +98,7 @@ class Deliveries:
         self._timer: asyncio.TimerHandle | None = None
         self._destinations: dict[str, _Destination] = {}
         self._failures: dict[bytes, int] = {}
+        self._breaks: dict[bytes, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._handing: set[asyncio.Task[Any]] = set()
         """Of these the tasks that a stop waits for: they hand over a mail, or forget it."""
@@ -165,9 +170,15 @@ class Deliveries:
         wait = back_off(failures, self.rng, self.pace.put_off, self.pace.longest)
         self.schedule([Ticket(ticket.id, ticket.domain, time.time() + wait, ticket.until)])
 
+    def goes_on(self, ticket: Ticket) -> bool:
+        """Whether this one, interrupted once more, is to go on before the others."""
+        breaks = self._breaks[ticket.id] = self._breaks.get(ticket.id, 0) + 1
+        return breaks % MOST_BREAKS != 0
+
     def done(self, ticket: Ticket) -> None:
         """This one is no longer ours."""
         self._failures.pop(ticket.id, None)
+        self._breaks.pop(ticket.id, None)
         self._handing.add(self.start(self._delete(ticket.id)))
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -274,6 +285,9 @@ class _Destination:
                 ticket = self._due.popleft()
                 try:
                     await self._attempt(conversation, ticket)
+                except Interrupted:
+                    self._interrupted(ticket)
+                    raise
                 except BaseException:
                     self._due.append(ticket)  # last: it may be the mail that breaks the line
                     raise
@@ -281,6 +295,17 @@ class _Destination:
             conversation.close()
             raise
         await conversation.end()
+
+    def _interrupted(self, ticket: Ticket) -> None:
+        """The peer keeps what it has of a few mails for a while: the same are to go on, and soon.
+
+        Whether the line is up again `connect` waits for.
+        """
+        self._failures = 0
+        if self._all.goes_on(ticket):
+            self._due.appendleft(ticket)
+        else:
+            self._due.append(ticket)
 
     async def _wait(self) -> bool:
         """Whether a mail is due, now or within LINGER_SECONDS."""

@@ -209,7 +209,11 @@ class Spool:
 
     def _first_time(self, db: sqlite3.Connection, transfer: bytes) -> bool:
         today = int(self._clock() // DAY)
-        for epoch in range(today - REMEMBERED_DAYS, today + 2):  # tomorrow: the clock was set back
+        after = (
+            "SELECT min(epoch) FROM transfer WHERE epoch > ?"  # also days to come, of a wrong clock
+        )
+        epoch = today - REMEMBERED_DAYS - 1
+        while (epoch := db.execute(after, (epoch,)).fetchone()[0]) is not None:
             pair = (epoch, self._tag(epoch, transfer))
             if db.execute("SELECT 1 FROM transfer WHERE epoch = ? AND tag = ?", pair).fetchone():
                 return False

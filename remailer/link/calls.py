@@ -53,7 +53,7 @@ async def call_always(house: House, peer: Party) -> None:
         for host in peer.hosts:
             try:
                 line = await _call(house, peer, host)
-            except (OSError, TimeoutError) as error:
+            except Exception as error:  # whatever was wrong, the next call may go better
                 error.__traceback__ = None  # asyncio keeps it in a circle, and with it all of TLS
                 continue
             with contextlib.suppress(TimeoutError):

@@ -195,7 +195,8 @@ class Receiver:
         self._answers: OrderedDict[bytes, Word] = OrderedDict()
 
     def take(self, part: Part) -> bytes | None:
-        """A whole message, if this part was its last. Raises CellError."""
+        """A whole message, if this part was its last, and no WINDOW others are being stored. Raises
+        CellError."""
         now, transfer = self._clock(), part.transfer
         if transfer in self._stored:
             self._say(transfer, Word.STORED)
@@ -219,6 +220,9 @@ class Receiver:
         message = bytes(coming.data)
         if transfer_of(message) != transfer:
             raise CellError("not the message that was announced")
+        if len(self._storing) >= g.WINDOW:  # so many wait for the disk already
+            self._say(transfer, Word.LATER)
+            return None
         self._storing.add(transfer)
         return message
 

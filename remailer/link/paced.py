@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import pickle
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ from remailer.link import geometry, pacer
 from remailer.link.cells import KEEP_SECONDS, CellError, End, Word
 from remailer.link.hatch import Event, Hatch
 from remailer.link.pins import Pins
-from remailer.link.smtp import DATA_SECONDS, Admit, Outcome, Unreachable, listen
+from remailer.link.smtp import DATA_SECONDS, Admit, Interrupted, Outcome, Unreachable, listen
 from remailer.listener import LOCAL_PARTS
 from remailer.party import Party
 
@@ -97,26 +98,34 @@ class CellsLink:
         async with self._starting:
             if self._hatch is not None or self._closed:
                 return
-            hatch = Hatch(self._told, self._lost)
+            hatch = Hatch(self._told, lambda: self._lost(hatch))
             self._ready.clear()
             try:
                 ours, theirs = socket.socketpair()
                 with theirs:
-                    self._process = await asyncio.to_thread(_spawn, self._task, theirs, self._ports)
+                    self._process = await asyncio.to_thread(_spawn, theirs, self._ports)
                 self._hatch = hatch  # by now, as it may be gone as soon as it is there
-                await asyncio.get_running_loop().create_connection(lambda: hatch, sock=ours)
+                loop = asyncio.get_running_loop()
+                transport, _ = await loop.create_connection(lambda: hatch, sock=ours)
+                transport.write(pickle.dumps(self._task))
                 async with asyncio.timeout(START_SECONDS):
                     await self._ready.wait()
                 if self._hatch is not hatch:
                     raise OSError("it ended at once")
-            except (OSError, RuntimeError, TimeoutError) as error:  # RuntimeError: no more threads
+            except BaseException as error:
                 self._hatch = None
+                hatch.close()
                 if self._process:
                     self._process.kill()
-                raise SetupError(f"the pacer doesn't start: {error or 'no answer'}") from None
+                if isinstance(error, OSError | RuntimeError):  # RuntimeError: no more threads
+                    why = str(error) or "no answer"
+                    raise SetupError(f"the pacer doesn't start: {why}") from None
+                raise
 
-    def _lost(self) -> None:
+    def _lost(self, hatch: Hatch) -> None:
         """The pacer is gone: all links are broken, and there has to be another."""
+        if hatch is not self._hatch:
+            return  # one that was given up
         self._hatch = None
         self._ready.set()  # nobody has to wait for it any longer
         for pair in self._pairs:
@@ -207,7 +216,7 @@ class Pair:
         waiting, self.waiting = self.waiting, {}
         for future in waiting.values():
             if not future.done():
-                future.set_exception(Unreachable("the link broke"))
+                future.set_exception(Interrupted("the link broke"))
 
     def dropped(self, transfer: bytes) -> None:
         """Nobody waits for its end any more."""
@@ -228,7 +237,8 @@ class Messages:
         self._link, self._pair = link, pair
 
     async def send(self, recipient: str, mail: bytes) -> Outcome:
-        """Hand over one mail. Raises Unreachable when the link broke: then it may have arrived."""
+        """Hand over one mail. Raises Unreachable, and Interrupted when the link broke: then it may
+        have arrived."""
         if recipient.rpartition("@")[0].lower() not in LOCAL_PARTS:
             return Outcome.REFUSED
         if not 0 < len(mail) <= geometry.MAX_MESSAGE:
@@ -262,8 +272,10 @@ _OUTCOMES = {
 }
 
 
-def _spawn(task: pacer.Task, hatch: socket.socket, ports: list[socket.socket]) -> BaseProcess:
+def _spawn(hatch: socket.socket, ports: list[socket.socket]) -> BaseProcess:
+    """Start a pacer, which waits for its task. (Among its arguments a task with many parties would
+    fill a pipe that we read, too: if the pacer died before it did, we would wait for ever.)"""
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=pacer.work, args=(task, hatch, ports), daemon=True)
+    process = context.Process(target=pacer.work, args=(hatch, ports), daemon=True)
     process.start()
     return process

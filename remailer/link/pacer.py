@@ -14,6 +14,7 @@ import asyncio
 import gc
 import math
 import os
+import pickle
 import random
 import signal
 import socket
@@ -236,13 +237,18 @@ class Pacer:
         self._crowded = full
 
 
-def work(task: Task, hatch: socket.socket, ports: Sequence[socket.socket]) -> None:
-    """Be a pacer: silent, not to be dumped, until the node is gone."""
+def work(hatch: socket.socket, ports: Sequence[socket.socket]) -> None:
+    """Be a pacer: silent, not to be dumped, until the node is gone.
+
+    First the hatch brings its task, pickled, and nothing behind it before the pacer has spoken.
+    """
     silence.hush()
     # Ctrl-C and a container's stop reach the whole group: the node ends its pacer, nobody else.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     try:
+        with hatch.makefile("rb") as brought:
+            task: Task = pickle.load(brought)
         asyncio.run(_be(Pacer(task, hatch, ports)))
     finally:
         os._exit(0)

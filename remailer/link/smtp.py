@@ -41,6 +41,10 @@ class Unreachable(RemailerError):
     """Nobody answers, or not as expected, or the line broke: try again later."""
 
 
+class Interrupted(Unreachable):
+    """The line broke in the middle of a mail, and the other side keeps for a while what it has."""
+
+
 class Outcome(Enum):
     """What became of one mail; only DELIVERED means that somebody else answers for it."""
 

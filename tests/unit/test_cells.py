@@ -202,6 +202,15 @@ def test_stored_is_said_when_it_is_so_and_not_before() -> None:
     assert receiver.answers() == (Answer(Word.STORED, transfer_of(b"x")),)
 
 
+def test_so_many_wait_for_the_disk_and_what_comes_beyond_is_put_off() -> None:
+    receiver = Receiver(lambda: 0.0)
+    wholes = [b"%d\r\n" % number for number in range(g.WINDOW + 1)]
+    assert [receiver.take(part_of(whole, 0)) for whole in wholes] == [*wholes[:-1], None]
+    assert receiver.answers() == (Answer(Word.LATER, transfer_of(wholes[-1])),)
+    receiver.answer(transfer_of(wholes[0]), Word.STORED)
+    assert receiver.take(part_of(wholes[-1], 0)) == wholes[-1]
+
+
 def test_a_message_under_a_false_name_is_refused() -> None:
     with pytest.raises(CellError):
         Receiver(lambda: 0.0).take(Part(bytes(16), 1, 0, b"x"))

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from remailer import delivery
-from remailer.delivery import HOSTS, PEERS, Connect, Deliveries, Pace, back_off
+from remailer.delivery import HOSTS, MOST_BREAKS, PEERS, Connect, Deliveries, Pace, back_off
 from remailer.exit import Undeliverable
-from remailer.link.smtp import Outcome, Unreachable
+from remailer.link.smtp import Interrupted, Outcome, Unreachable
 from remailer.seal import Leaving
 from remailer.spool import DAY, Spool, Ticket
 
@@ -70,9 +70,11 @@ class Bench:
         self.spool = Spool.open(folder / "spool.db", b"s" * 32)
         self.all = Deliveries(self.spool, fake.route, random.Random(1), pace, most)
 
-    async def put(self, recipient: str, due: float = 0.0, until: int = TODAY) -> Ticket:
+    async def put(
+        self, recipient: str, due: float = 0.0, until: int = TODAY, mail: bytes = b"mail"
+    ) -> Ticket:
         id_ = await self.spool.arrive(b"")
-        (ticket,) = await self.spool.replace(id_ or b"", [Leaving(recipient, b"mail", due, until)])
+        (ticket,) = await self.spool.replace(id_ or b"", [Leaving(recipient, mail, due, until)])
         return ticket
 
     async def empty(self) -> None:
@@ -140,6 +142,48 @@ async def test_deferred_and_broken_and_refused(bench: Callable[..., Bench]) -> N
     await here.close()
     sent = [to for to, _ in fake.sent]
     assert sorted(sent) == ["breaks@x", "fine@x", "later@x", "later@x", "later@x", "never@x"]
+
+
+class Flaky(Fake):
+    """A peer that gets two parts of a mail, then the line breaks; it keeps those of four mails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[bytes, int] = {}
+
+    async def send(self, recipient: str, mail: bytes) -> Outcome:
+        self.kept[mail] = self.kept.pop(mail, 0) + 2
+        while len(self.kept) > 4:
+            del self.kept[next(iter(self.kept))]
+        if self.kept[mail] < 6:
+            raise Interrupted("the link broke")
+        del self.kept[mail]
+        return await super().send(recipient, mail)
+
+
+async def test_mails_that_are_interrupted_go_on_before_others_begin(
+    bench: Callable[..., Bench],
+) -> None:
+    fake = Flaky()
+    run = bench(fake)
+    tickets = [await run.put("a@peer.test", mail=b"%d" % number) for number in range(6)]
+    run.all.schedule(tickets)
+    await run.empty()
+    assert len(fake.sent) == 6
+    assert len(fake.begun) <= 3 * 6
+    await run.close()
+
+
+async def test_a_mail_that_always_breaks_the_line_holds_up_no_other(
+    bench: Callable[..., Bench],
+) -> None:
+    fake = Fake(bad=[Interrupted("the link broke")])
+    run = bench(fake)
+    run.all.schedule([await run.put("bad@peer.test"), await run.put("good@peer.test")])
+    await fake.until(1)
+    assert fake.sent[0][0] == "good@peer.test"
+    assert len(fake.begun) == MOST_BREAKS + 1
+    await run.close()
 
 
 async def test_no_such_destination_is_dropped(bench: Callable[..., Bench]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,9 +17,10 @@ from remailer.directory import Peer
 from remailer.errors import SetupError
 from remailer.link import paced
 from remailer.link.cells import MOST_ANSWERS, Cell, End, Part, Word, encode, transfer_of
+from remailer.link.hatch import Hatch
 from remailer.link.paced import CellsLink
 from remailer.link.pacer import Task
-from remailer.link.smtp import Outcome, Unreachable
+from remailer.link.smtp import Interrupted, Outcome, Unreachable
 from remailer.party import Party
 
 PERIOD = 0.05
@@ -118,6 +120,39 @@ async def test_a_pacer_that_ends_at_once_is_not_waited_for(
         with pytest.raises(SetupError, match="the pacer doesn't start: it ended at once"):
             await link.start()
     link.close()
+
+
+async def test_a_pacer_that_dies_before_it_knows_its_task_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = Two(tmp_path).alpha
+    one = link._task.parties[0]
+    link._task = replace(  # more than a pipe holds
+        link._task, parties=tuple(replace(one, name="a" * 1000 + str(n)) for n in range(100))
+    )
+    monkeypatch.setattr("multiprocessing.spawn.get_executable", lambda: b"/bin/true")
+    async with asyncio.timeout(5):
+        with pytest.raises(SetupError, match="the pacer doesn't start"):
+            await link.start()
+    link.close()
+
+
+async def test_the_end_of_a_pacer_that_was_given_up_breaks_no_link_of_the_next(two: Two) -> None:
+    pair_ = two.alpha._pairs[1]
+    await two.alpha.connect(two.entries[1])
+    two.alpha._lost(Hatch(two.alpha._told, lambda: None))
+    assert pair_.up.is_set()
+    assert two.alpha._hatch
+
+
+async def test_a_mail_that_was_interrupted_says_so(two: Two) -> None:
+    messages = await two.alpha.connect(two.entries[1])
+    sending = asyncio.create_task(messages.send("remailer@bravo.remailer.test", MAIL))
+    await asyncio.sleep(2 * PERIOD)
+    two.alpha.hang_up(two.alpha._pairs[1])
+    async with asyncio.timeout(10):
+        with pytest.raises(Interrupted):
+            await sending
 
 
 def test_a_peer_that_reads_nothing_lets_no_answers_heap_up() -> None:

@@ -17,6 +17,7 @@ import pytest
 from node_web import directory, free_port, pair, peer, write_pair
 
 from remailer.directory import Directory
+from remailer.errors import SetupError
 from remailer.guests import Guest
 from remailer.keys import Keys
 from remailer.link import calls, door
@@ -138,6 +139,26 @@ async def test_a_call_can_be_given_up_at_the_moment_when_its_line_breaks(
     calling.cancel()
     await asyncio.wait([calling], timeout=5)
     assert calling.cancelled()
+
+
+async def test_whatever_a_call_comes_to_there_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = asyncio.Event()
+    begun: list[None] = []
+
+    async def fails(*_: object) -> None:
+        begun.append(None)
+        if len(begun) == 2:
+            twice.set()
+        raise SetupError("the key is being exchanged")
+
+    monkeypatch.setattr(calls, "_call", fails)
+    monkeypatch.setattr(calls, "PAUSE_SECONDS", (0.0, 0.0))
+    house = cast(calls.House, SimpleNamespace(rng=random.Random(1)))
+    called = directory(peer("bravo", 1, BRAVO[1], speaks="cells")).remailers[0]
+    calling = asyncio.create_task(calls.call_always(house, called))
+    async with asyncio.timeout(5):
+        await twice.wait()
+    calling.cancel()
 
 
 async def test_cover_goes_both_ways_and_mail_is_handed_on(

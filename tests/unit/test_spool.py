@@ -137,6 +137,19 @@ async def test_transfers_are_known_for_longer_than_mail_is_tried(tmp_path: Path)
     assert kept == [(20_006, 16)]
 
 
+async def test_transfers_of_a_clock_that_was_ahead_are_known(tmp_path: Path) -> None:
+    now = 20_010.0 * DAY
+    spool = Spool.open(tmp_path / "spool.db", SECRET, clock=lambda: now)
+    await spool.arrive(b"mail", b"<id>")
+    now -= 10 * DAY
+    repeated = await spool.arrive(b"mail", b"<id>")
+    other = await spool.arrive(b"mail", b"<other>")
+    again = await spool.arrive(b"mail", b"<other>")
+    spool.close()
+    assert (repeated, again) == (None, None)
+    assert other is not None
+
+
 async def test_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
     spool = Spool.open(tmp_path / "spool.db", SECRET)
     small = await spool.arrive(b"small")
