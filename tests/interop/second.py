@@ -83,36 +83,70 @@ def read(
     return (transfer, size, index, cell[DATA_AT : DATA_AT + used]), answers
 
 
+class Coming:
+    """A message that isn't whole."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.parts: list[bytes] = []
+        self.touched = 0.0
+
+
 class Inbox:
     """What comes in, and what is answered."""
 
-    def __init__(self, store: Callable[[bytes], int]) -> None:
-        """`store`: makes a message durable, and says STORED, LATER or REFUSED."""
-        self.store = store
-        self.coming: dict[bytes, list[bytes]] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.coming: dict[bytes, Coming] = {}
+        """Messages that aren't whole; the one without a part for longest comes first."""
+        self.storing: set[bytes] = set()
         self.stored: set[bytes] = set()
         self.answers: list[tuple[int, bytes, int]] = []
 
-    def take(self, part: tuple[bytes, int, int, bytes]) -> None:
-        """One part. Raises Broken."""
+    def take(self, part: tuple[bytes, int, int, bytes]) -> bytes | None:
+        """One part; the whole message, if it is to be stored now. Raises Broken."""
         transfer, size, index, data = part
         if transfer in self.stored:
             self.answers.append((STORED, transfer, 0))
-            return
-        parts = self.coming.setdefault(transfer, [])
-        if index != len(parts):
-            if index == 0 or index > len(parts):
-                self.answers.append((HAVE, transfer, len(parts)))
-            return
-        parts.append(data)
-        if sum(map(len, parts)) == size:
-            message = b"".join(self.coming.pop(transfer))
-            if transfer_id(message) != transfer:
-                raise Broken("another message than was announced")
-            word = self.store(message)
-            if word == STORED:
-                self.stored.add(transfer)
-            self.answers.append((word, transfer, 0))
+        if transfer in self.stored | self.storing:
+            return None
+        self.forget()
+        coming = self.coming.pop(transfer, None) or Coming(size)
+        if coming.size != size:
+            raise Broken("two sizes")
+        while len(self.coming) >= 4:
+            del self.coming[next(iter(self.coming))]
+        self.coming[transfer], coming.touched = coming, self.clock()
+        if index != len(coming.parts):
+            if index == 0 or index > len(coming.parts):
+                self.answers.append((HAVE, transfer, len(coming.parts)))
+            return None
+        coming.parts.append(data)
+        if sum(map(len, coming.parts)) < size:
+            return None
+        del self.coming[transfer]
+        message = b"".join(coming.parts)
+        if transfer_id(message) != transfer:
+            raise Broken("another message than was announced")
+        if len(self.storing) == 4:
+            self.answers.append((LATER, transfer, 0))
+            return None
+        self.storing.add(transfer)
+        return message
+
+    def forget(self) -> None:
+        """What got no part for ten minutes."""
+        for transfer, coming in list(self.coming.items()):
+            if self.clock() - coming.touched > 600:
+                del self.coming[transfer]
+
+    def became(self, message: bytes, word: int) -> None:
+        """A whole message is durable (STORED), or isn't (LATER, REFUSED)."""
+        transfer = transfer_id(message)
+        self.storing.discard(transfer)
+        if word == STORED:
+            self.stored.add(transfer)
+        self.answers.append((word, transfer, 0))
 
     def say(self) -> list[tuple[int, bytes, int]]:
         """The answers of the next cell, each once."""
@@ -150,9 +184,11 @@ class Outbox:
         return None
 
     def answered(self, word: int, transfer: bytes, have: int) -> None:
-        """What the peer says of a message."""
+        """What the peer says of a message. Raises Broken."""
         if transfer in self.going:
             if word == HAVE:
+                if have * DATA >= len(self.messages[transfer]):
+                    raise Broken("it has more than there is")
                 self.going[transfer][0] = have
             else:
                 del self.going[transfer]
@@ -165,9 +201,10 @@ class Second:
     def __init__(
         self, certificate: Path, key: Path, peer: str, rate: float, store: Callable[[bytes], int]
     ) -> None:
-        """`peer`: the peer's certificate, PEM."""
+        """`peer`: the peer's certificate, PEM; `store`: makes a message durable, and says STORED,
+        LATER or REFUSED."""
         self.files, self.peer, self.period = (certificate, key), peer, 1 / rate
-        self.inbox, self.outbox = Inbox(store), Outbox()
+        self.inbox, self.outbox, self.store = Inbox(), Outbox(), store
         self.line: ssl.SSLSocket | None = None
         self.turn = threading.Lock()  # OpenSSL's connections are for one thread at a time
 
@@ -212,10 +249,10 @@ class Second:
                 with self.turn:
                     for answer in answers:
                         self.outbox.answered(*answer)
-                    if part:
-                        self.inbox.take(part)
+                    if part and (message := self.inbox.take(part)):
+                        self.inbox.became(message, self.store(message))
                 heard.set()
-        except OSError:
+        except (OSError, Broken):
             pass
         finally:
             gone.set()

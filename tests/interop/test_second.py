@@ -62,11 +62,45 @@ def test_it_refuses_what_the_vectors_say(change: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("talk", VECTORS["talks"], ids=lambda t: t["name"])
 def test_it_answers_as_the_vectors_say(talk: dict[str, Any]) -> None:
-    inbox = second.Inbox(lambda _: second.STORED)
+    now = 0.0
+    inbox = second.Inbox(lambda: now)
     for step in talk["steps"]:
-        inbox.take(second.part_of(message(talk["times"]), step["part"]))
-        said = [[word, have] for word, _, have in inbox.say()]
-        assert said == [[WORDS[word], have] for word, have in step["answers"]]
+        now += step.get("seconds", 0)
+        if "becomes" in step:
+            times, word = step["becomes"]
+            inbox.became(message(times), WORDS[word])
+        elif "part" in step:
+            transfer, size, index, data = second.part_of(message(step["part"][0]), step["part"][1])
+            transfer = bytes.fromhex(step.get("transfer", transfer.hex()))
+            if step.get("cut"):
+                with pytest.raises(second.Broken):
+                    inbox.take((transfer, step.get("size", size), index, data))
+                return
+            inbox.take((transfer, size, index, data))
+        said = [
+            (WORDS[word], second.transfer_id(message(times)), have)
+            for word, times, have in step.get("answers", ())
+        ]
+        assert inbox.say() == said
+
+
+@pytest.mark.parametrize("sending", VECTORS["sendings"], ids=lambda s: s["name"])
+def test_it_sends_as_the_vectors_say(sending: dict[str, Any]) -> None:
+    outbox = second.Outbox()
+    for step in sending["steps"]:
+        if "put" in step:
+            outbox.waiting.put(message(step["put"]))
+        elif "answer" in step:
+            word, times, have = step["answer"]
+            answer = WORDS[word], second.transfer_id(message(times)), have
+            if step.get("cut"):
+                with pytest.raises(second.Broken):
+                    outbox.answered(*answer)
+                return
+            outbox.answered(*answer)
+        else:
+            wanted = step["next"] and second.part_of(message(step["next"][0]), step["next"][1])
+            assert outbox.next() == wanted
 
 
 @dataclass

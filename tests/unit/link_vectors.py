@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 from remailer.link import geometry as g
-from remailer.link.cells import Answer, Cell, Part, Receiver, Word, encode, transfer_of
+from remailer.link.cells import (
+    Answer,
+    Cell,
+    CellError,
+    Part,
+    Receiver,
+    Sender,
+    Word,
+    encode,
+    transfer_of,
+)  # fmt: skip
 
 TEXT = "a line of mail\r\n"
 MESSAGES = ((1, "one"), (g.DATA // 16, "just under a cell"), (2 * g.DATA // 16 + 1, "three cells"))
@@ -59,25 +70,142 @@ def refusable() -> bytes:
     return encode(Cell(part(1, 0), ANSWERS[1:2]))
 
 
-def talks() -> list[dict[str, Any]]:
-    """What a receiver answers, part by part (of the message in three cells)."""
-    times = MESSAGES[2][0]
+THREE = MESSAGES[2][0]
+FIVE = tuple(range(THREE, THREE + g.WINDOW + 1))
+"""Five messages in three cells each, no two alike."""
+
+Step = dict[str, Any]
+
+
+def _parts(times: int, *indices: int) -> list[Step]:
+    return [{"part": [times, index]} for index in indices]
+
+
+def _becomes(times: int, word: str) -> Step:
+    return {"becomes": [times, word]}
+
+
+TAKING: tuple[tuple[str, list[Step]], ...] = (
+    ("in order", [*_parts(THREE, 0, 1, 2), _becomes(THREE, "STORED")]),
+    ("part 0 again after a break", _parts(THREE, 0, 1, 0, 1, 2)),
+    ("a part that comes too early", _parts(THREE, 1, 0, 1, 2)),
+    (
+        "all of it again",
+        [*_parts(THREE, 0, 1, 2), _becomes(THREE, "STORED"), *_parts(THREE, 0, 1)],
+    ),
+    (
+        "again while it is being stored",
+        [*_parts(THREE, 0, 1, 2), *_parts(THREE, 0, 1), _becomes(THREE, "STORED")],
+    ),
+    (
+        "it can't be stored, and comes again",
+        [
+            *_parts(1, 0), _becomes(1, "LATER"),
+            *_parts(1, 0), _becomes(1, "STORED"),
+        ],
+    ),
+    ("it isn't wanted", [*_parts(1, 0), _becomes(1, "REFUSED")]),
+    (
+        "two in turn",
+        [step for index in range(3) for times in FIVE[:2] for step in _parts(times, index)],
+    ),
+    (
+        "five wait for the disk",
+        [*(step for times in range(1, 6) for step in _parts(times, 0)), _becomes(1, "STORED")],
+    ),
+    (
+        "of five that aren't whole the oldest goes",
+        [*(step for times in FIVE for step in _parts(times, 0)), *_parts(FIVE[1], 1),
+         *_parts(FIVE[0], 1)],
+    ),
+    (
+        "ten minutes without a part",
+        [*_parts(THREE, 0), {"seconds": 590}, *_parts(THREE, 1), {"seconds": 601},
+         *_parts(THREE, 2)],
+    ),
+    ("two sizes", [*_parts(THREE, 0), {"part": [THREE, 1], "size": 3 * g.DATA}]),
+    ("another message than was announced", [{"part": [1, 0], "transfer": "00" * 16}]),
+)  # fmt: skip
+"""What comes in: a part; what a whole message becomes; seconds that go by."""
+
+GIVING: tuple[tuple[str, list[Step]], ...] = (
+    ("one after the other", [{"put": THREE}, *({"next": True} for _ in range(4))]),
+    ("two in turn", [{"put": FIVE[0]}, {"put": FIVE[1]}, *({"next": True} for _ in range(7))]),
+    (
+        "the peer has some of it",
+        [{"put": THREE}, {"next": True}, {"answer": ["HAVE", THREE, 2]}, {"next": True},
+         {"next": True}],
+    ),
+    (
+        "the peer has forgotten it",
+        [{"put": THREE}, *({"next": True} for _ in range(3)), {"answer": ["HAVE", THREE, 0]},
+         {"next": True}],
+    ),
+    (
+        "it ends before its last part",
+        [{"put": THREE}, {"next": True}, {"answer": ["REFUSED", THREE, 0]}, {"next": True}],
+    ),
+    ("an answer to nothing", [{"answer": ["HAVE", THREE, 1]}, {"next": True}]),
+    (
+        "more than there is of it",
+        [{"put": THREE}, {"next": True}, {"answer": ["HAVE", THREE, 3]}],
+    ),
+)  # fmt: skip
+"""What goes out: a message; whether there is a next part; answers that come."""
+
+
+def talks() -> list[Step]:
+    """What a receiver answers, step by step, and what makes it cut."""
     made = []
-    for name, indices in (
-        ("in order", [0, 1, 2]),
-        ("part 0 again after a break", [0, 1, 0, 1, 2]),
-        ("a part that comes too early", [1, 0, 1, 2]),
-        ("all of it again", [0, 1, 2, 0, 1]),
-    ):
-        receiver = Receiver(lambda: 0.0)
-        steps = []
-        for index in indices:
-            if whole := receiver.take(part(times, index)):
-                receiver.answer(transfer_of(whole), Word.STORED)
-            said = [[answer.word.name, answer.have] for answer in receiver.answers()]
-            steps.append({"part": index, "answers": said})
-        made.append({"name": name, "times": times, "steps": steps})
+    for name, steps in TAKING:
+        now = [0.0]
+        receiver = Receiver(lambda now=now: now[0])  # type: ignore[misc]
+        made.append({"name": name, "steps": [_taken(receiver, now, step) for step in steps]})
     return made
+
+
+def _taken(receiver: Receiver, now: list[float], step: Step) -> Step:
+    if "seconds" in step:
+        now[0] += step["seconds"]
+        return step
+    times, what = step.get("part") or step["becomes"]
+    if "becomes" in step:
+        receiver.answer(transfer_of(message(times)), Word[what])
+    else:
+        one = part(times, what)
+        transfer = bytes.fromhex(step.get("transfer", one.transfer.hex()))
+        try:
+            receiver.take(replace(one, transfer=transfer, size=step.get("size", one.size)))
+        except CellError:
+            return step | {"cut": True}
+    known = {transfer_of(message(one)): one for one in (*range(1, 6), *FIVE)}
+    said = [[one.word.name, known[one.transfer], one.have] for one in receiver.answers()]
+    return step | {"answers": said}
+
+
+def sendings() -> list[Step]:
+    """Which part a sender sends next, step by step, and what makes it cut."""
+    made = []
+    for name, steps in GIVING:
+        sender = Sender()
+        made.append({"name": name, "steps": [_given(sender, step) for step in steps]})
+    return made
+
+
+def _given(sender: Sender, step: Step) -> Step:
+    if "put" in step:
+        sender.put(message(step["put"]))
+    elif "answer" in step:
+        word, times, have = step["answer"]
+        try:
+            sender.answered(Answer(Word[word], transfer_of(message(times)), have))
+        except CellError:
+            return step | {"cut": True}
+    else:
+        sizes = {len(message(times)): times for times in FIVE}
+        one = sender.part()
+        return {"next": [sizes[one.size], one.index] if one else None}
+    return step
 
 
 def vectors() -> dict[str, Any]:
@@ -105,6 +233,7 @@ def vectors() -> dict[str, Any]:
             "changes": [{"name": name, "at": at, "hex": change} for name, at, change in REFUSED],
         },
         "talks": talks(),
+        "sendings": sendings(),
     }  # fmt: skip
 
 

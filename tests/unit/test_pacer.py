@@ -7,6 +7,7 @@ import gc
 import random
 import socket
 import ssl
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from remailer.link.geometry import CELL
 from remailer.link.hatch import Event, Hatch
 from remailer.link.line import WHOLE, Tls
 from remailer.link.pacer import MOST_AT_ONCE, Pacer, Task
+from remailer.link.pins import Pins
 from remailer.link.smtp import Unreachable
 from remailer.link.visit import Visit
 
@@ -159,6 +161,39 @@ async def test_whatever_a_call_comes_to_there_is_another(monkeypatch: pytest.Mon
     async with asyncio.timeout(5):
         await twice.wait()
     calling.cancel()
+
+
+async def test_calls_that_break_leave_no_tls_for_the_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is switched off in a pacer: what is in a circle stays."""
+    made: list[weakref.ref[Tls]] = []
+    thrice = asyncio.Event()
+
+    class Watched(Tls):
+        def __init__(self, context: ssl.SSLContext) -> None:
+            super().__init__(context)
+            made.append(weakref.ref(self))
+            if len(made) == 3:
+                thrice.set()
+
+    monkeypatch.setattr(calls, "Tls", Watched)
+    monkeypatch.setattr(calls, "PAUSE_SECONDS", (0.0, 0.0))
+    hangs_up = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = hangs_up.sockets[0].getsockname()[1]
+    called = directory(peer("bravo", port, BRAVO[1], speaks="cells")).remailers[0].party
+    pins = Pins(*write_pair(tmp_path, "alpha", ALPHA), (called,))
+    house = cast(calls.House, SimpleNamespace(rng=random.Random(1), pins=pins))
+    gc.disable()
+    calling = asyncio.create_task(calls.call_always(house, called))
+    try:
+        async with asyncio.timeout(10):
+            await thrice.wait()
+        assert [one() for one in made[:2]] == [None, None]
+    finally:
+        calling.cancel()
+        hangs_up.close()
+        gc.enable()
 
 
 async def test_cover_goes_both_ways_and_mail_is_handed_on(
