@@ -61,6 +61,8 @@ class Desk:
     domain: str
     accept: Accept
     blocked: Blocked = field(default_factory=Blocked)
+    strict: bool = False
+    """Whether who begins with what isn't SMTP is cut at once."""
 
     async def handle_EHLO(
         self, door: Door, session: Session, envelope: Envelope, name: str, replies: list[str]
@@ -148,7 +150,7 @@ class Door(SMTP):
         self.gate = gate
         self._errors = self._replies = 0
         self._admit = admit
-        self._in_data = False
+        self._in_data = self._storing = False
         self._end_of_time: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -163,7 +165,7 @@ class Door(SMTP):
             transport.close()
         else:
             self.gate.open[self] = origin(transport)
-            self._end_of_time = self.loop.call_later(CONNECTION_SECONDS, self.abort)
+            self._end_of_time = self.loop.call_later(CONNECTION_SECONDS, self._time_is_up)
             self._greet(transport)
 
     def _greet(self, transport: asyncio.Transport) -> None:
@@ -195,8 +197,16 @@ class Door(SMTP):
         if isinstance(self.transport, asyncio.Transport):
             self.transport.abort()
 
+    def _time_is_up(self) -> None:
+        if self._storing:  # who is cut now would send a mail again that we have
+            self._end_of_time = self.loop.call_later(IDLE_SECONDS, self._time_is_up)
+        else:
+            self.abort()
+
     def _timeout_cb(self) -> None:
-        if isinstance(self.transport, asyncio.Transport):
+        if self._storing:  # it is we who are slow
+            self._reset_timeout()
+        elif isinstance(self.transport, asyncio.Transport):
             self.transport.write(b"421 4.4.2 Idle for too long\r\n")
             self.transport.close()
             self.loop.call_later(5, self.abort)
@@ -212,11 +222,16 @@ class Door(SMTP):
         if status[3:4] != "-":
             self._replies += 1
             self._errors += status[0] in "45"
-            if self._errors >= MAX_ERRORS or self._replies >= MAX_IDLE_REPLIES:
+            greeted = self.session is not None and self.session.host_name
+            no_smtp = self.event_handler.strict and status[0] == "5" and not greeted
+            if no_smtp or self._errors >= MAX_ERRORS or self._replies >= MAX_IDLE_REPLIES:
                 self._errors = self._replies = 0
                 await super().push("421 4.7.0 Too many errors, or too much talk")
                 if self.transport is not None:
                     self.transport.close()
+                    await (
+                        asyncio.Event().wait()
+                    )  # until the task is ended: what came behind isn't read
 
     @property
     def offers_tls(self) -> bool:
@@ -271,7 +286,9 @@ class Door(SMTP):
             if refused is None:
                 envelope.content = mail
                 del mail
+                self._storing = True
                 refused = await self.event_handler.handle_DATA(self, self.session, envelope)
+                self._storing = False
                 if refused.startswith("2"):
                     self._replies = 0
             await self.push(refused)

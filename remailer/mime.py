@@ -41,20 +41,29 @@ class Letter:
     """Canonical."""
     kept: tuple[Field, ...]
     """What goes on of its header if it came in clear: Subject and charset."""
+    flowed: bool
+    """Whether blanks at its lines' ends are a mail program's (RFC 3676)."""
 
     def all(self, name: str) -> list[str]:
         """The values of all header fields of a name, in lower case."""
         return [field.value for field in self.header if field.name == name]
 
 
-def open_mail(raw: bytes) -> Letter:
-    """Open a mail. Raises Dropped if it has no plain text, or can't be read in linear time."""
-    # The email package takes quadratic time for a field's parameters, and for nested parts.
+def check(raw: bytes) -> None:
+    """Raises Dropped if a mail can't be read in linear time.
+
+    The email package takes quadratic time for a field's parameters, and for nested parts.
+    """
     multiparts = 0
     for found in _MIME_FIELD.finditer(raw):
         multiparts += b"multipart/" in found[0].lower()
         if len(found[0]) > MAX_MIME_FIELD or multiparts > MAX_MULTIPARTS:
             raise Dropped("MIME")
+
+
+def open_mail(raw: bytes) -> Letter:
+    """Open a mail. Raises Dropped if it has no plain text, or can't be read in linear time."""
+    check(raw)
     try:
         mail = email.message_from_bytes(raw, policy=email.policy.compat32)
         header = tuple(
@@ -81,7 +90,7 @@ def open_mail(raw: bytes) -> Letter:
     text = canonical(payload)
     if flowed:  # one blank at a line's start is the mail program's (RFC 3676, 4.4)
         text = _STUFFED.sub(b"", text)
-    return Letter(header, text, tuple(_line_of(name, value) for name, value in kept))
+    return Letter(header, text, tuple(_line_of(name, value) for name, value in kept), flowed)
 
 
 def _text_part(mail: email.message.Message) -> email.message.Message:

@@ -176,6 +176,17 @@ class Spool:
         found: tuple[list[bytes], list[Ticket]] = await self._commits.do(work)
         return found
 
+    async def unread(self) -> int:
+        """How many rows can't be opened: damaged, or sealed with another secret. Raises SpoolFull
+        if the disk fails."""
+
+        def work(db: sqlite3.Connection) -> int:
+            ids = db.execute("SELECT id FROM spool").fetchall()
+            return sum(self._read(db, id_) is None for (id_,) in ids)
+
+        count: int = await self._commits.do(work)
+        return count
+
     async def expire(self) -> None:
         """Drop the transfer IDs of epochs that ended over REMEMBERED_DAYS ago, and the uses of any
         day but today. Raises SpoolFull."""

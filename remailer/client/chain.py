@@ -106,6 +106,15 @@ def route(directory: Directory, chain: Sequence[str]) -> list[Peer]:
     return hops
 
 
+def sound(peer: Peer) -> bool:
+    """Whether a message can be sealed for it today."""
+    try:
+        _check_key(peer)
+    except ChainError:
+        return False
+    return True
+
+
 def judged(recipients: Sequence[str], last: Peer) -> str:
     """The recipients as a directive names them. Raises ChainError."""
     if not 0 < len(recipients) <= MAX_RECIPIENTS:
@@ -144,7 +153,7 @@ def header_block(lines: Sequence[tuple[str, str]]) -> bytes:
     said: set[str] = set()
     for name, value in lines:
         try:
-            written = value if value.isascii() else Header(value, "utf-8", maxlinelen=900).encode()
+            written = value if value.isascii() else _words(name, value)
         except UnicodeEncodeError:  # a command line of another charset
             raise ChainError(f"header {name!r}: not UTF-8") from None
         line = f"{name}: {written}".encode("ascii", "replace")
@@ -158,6 +167,15 @@ def header_block(lines: Sequence[tuple[str, str]]) -> bytes:
         said.add(name.lower())
         block.append(line)
     return b"\r\n".join([*block, b"", b""])
+
+
+def _words(name: str, value: str) -> str:
+    """A value that isn't ASCII, as encoded words (RFC 2047) on one line."""
+    return (
+        Header(value, "utf-8", maxlinelen=75, header_name=name)
+        .encode(linesep="\n")
+        .replace("\n ", " ")
+    )
 
 
 def wrap(

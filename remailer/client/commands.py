@@ -166,12 +166,11 @@ def proxy(
     """Be a local SMTP server that sends by chains, under cover; say a line when ready."""
     from remailer.client import guest as guests
     from remailer.client.chain import names
-    from remailer.client.proxy import Proxy, Way
-    from remailer.directory import load
+    from remailer.client.proxy import Known, Proxy, Way
     from remailer.run import live
 
     async def start() -> tuple[str, Proxy]:
-        way = Way(load(directory), names(chain), names(avoid) if avoid else ())
+        way = Way(Known(directory), names(chain), names(avoid) if avoid else ())
         made = Proxy(guests.load(keys), way, spool, port=port, rate=cells)
         return await made.start(), made
 

@@ -25,8 +25,10 @@ PATIENCE_SECONDS = 3600.0
 _MOST_SAID = 400
 """Characters of a reason: a reply has 512 at most (RFC 5321, 4.5.3.1.5)."""
 
-Post = Callable[[bytes, Sequence[str]], Awaitable[None]]
-"""Makes a mail to these recipients durable. Raises RemailerError, with the reason."""
+Make = Callable[[bytes, Sequence[str]], Awaitable[bytes]]
+"""Makes the message of a mail to these recipients. Raises RemailerError, with the reason."""
+Leave = Callable[[bytes], Awaitable[None]]
+"""Makes a message durable, to be sent. Raises SpoolFull."""
 
 
 @dataclass
@@ -97,7 +99,10 @@ class Counter(Desk):
 
     domain: str = "localhost"
     accept: Callable[[bytes], Awaitable[None]] = _nothing
-    post: Post = field(kw_only=True)
+    strict: bool = True
+    """A web page can have a browser say SMTP here, but not first."""
+    make: Make = field(kw_only=True)
+    leave: Leave = field(kw_only=True)
     backlog: Backlog = field(kw_only=True)
 
     async def handle_MAIL(
@@ -126,7 +131,9 @@ class Counter(Desk):
         assert isinstance(mail, bytes)
         recipients = list(dict.fromkeys(envelope.rcpt_tos))
         try:
-            await asyncio.shield(asyncio.ensure_future(self.post(mail, recipients)))
+            # Who hangs up meanwhile will send it again; shielded is only what is being written.
+            message = await self.make(mail, recipients)
+            await asyncio.shield(asyncio.ensure_future(self.leave(message)))
         except SpoolFull:
             return "452 4.3.1 Insufficient system storage"
         except RemailerError as error:

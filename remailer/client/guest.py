@@ -8,6 +8,7 @@ secret       32 random bytes, from which the spool's keys are derived
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from pathlib import Path
 from cryptography import x509
 from pydantic import ValidationError
 
+from remailer.directory import NAME
 from remailer.errors import SetupError
 from remailer.guests import Guest
 from remailer.init import link_pair, write
@@ -39,11 +41,10 @@ def make(folder: Path, name: str) -> Guest:
     for file in (ENTRY, LINK_KEY, LINK_CERTIFICATE, SECRET):
         if (folder / file).exists():
             raise SetupError(f"{folder / file}: there already: keys are not overwritten")
+    if not re.fullmatch(NAME, name):
+        raise SetupError(f"{name!r}: a name has at most 31 of a-z, 0-9 and -, a letter first")
     key, certificate = link_pair(name, datetime.now(UTC))
-    try:
-        entry = Guest(name=name, certificates=(certificate,))
-    except ValidationError as error:
-        raise SetupError(f"{name!r}: {error.errors()[0]['msg']}") from None
+    entry = Guest(name=name, certificates=(certificate,))
     contents = {
         LINK_KEY: key.encode(),
         LINK_CERTIFICATE: certificate.encode(),

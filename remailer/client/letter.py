@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from dataclasses import dataclass
 from email.errors import MessageError
 from email.header import decode_header, make_header
@@ -19,6 +20,8 @@ from remailer.errors import Dropped, RemailerError
 _TEXT, _HTML = "text/plain", "text/html"
 _AROUND = {"multipart/mixed", "multipart/alternative"}
 """MIME parts that may stand around a text."""
+_WIDE = ("utf-16", "utf-32", "utf16", "utf32")
+_SOFT = re.compile(rb" +(?=\r\n|\Z)")
 
 
 class LetterError(RemailerError):
@@ -36,17 +39,22 @@ class Letter:
 
 def read(mail: bytes) -> Letter:
     """The letter in a mail as a mail program submits it. Raises LetterError."""
-    _only_text(mail)
     try:
+        mime.check(mail)
+        _only_text(mail)
         opened = mime.open_mail(mail)
     except Dropped:
         raise LetterError("the mail's text can't be read: send it as plain text") from None
     subjects = opened.all("subject")
     types = [field.value for field in opened.kept if field.name == "content-type"]
     charset = types[0].partition("charset=")[2].lower() if types else "us-ascii"
+    if charset.startswith(_WIDE):  # its line ends aren't those of mail
+        raise LetterError(f"the text is {charset}: send it as UTF-8")
+    # Blanks before flowed lines' ends are the mail program's (RFC 3676), and would tell of it.
+    own = _SOFT.sub(b"", opened.text) if opened.flowed else opened.text
     try:
         # Programs that say nothing, or ASCII, and send more mean what is usual today.
-        decoded = opened.text.decode("utf-8" if charset == "us-ascii" else charset)
+        decoded = own.decode("utf-8" if charset == "us-ascii" else charset)
         text = decoded.encode()
     except (ValueError, LookupError):
         raise LetterError(f"the text isn't {charset}, as the mail says: send it as UTF-8") from None
@@ -70,6 +78,7 @@ def _only_text(mail: bytes) -> None:
 def _decoded(subject: str) -> str:
     try:
         plain = subject.encode("ascii", "surrogateescape").decode()
-        return str(make_header(decode_header(plain))).encode().decode()
+        decoded = str(make_header(decode_header(plain))).encode().decode()
+        return re.sub(r"[ \t]+", " ", decoded)  # where it was folded, and how, is the program's
     except (ValueError, LookupError, MessageError):
         raise LetterError("the Subject can't be read: write it anew") from None

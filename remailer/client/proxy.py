@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +24,7 @@ from remailer.client import chain, letter, pick
 from remailer.client.counter import Backlog, Counter, Turn
 from remailer.client.guest import GuestKeys
 from remailer.delivery import MOST_CONVERSATIONS, PEERS, Connect, Deliveries
-from remailer.directory import Directory, Peer
+from remailer.directory import Directory, Peer, load
 from remailer.errors import ChainError, SetupError, SpoolFull
 from remailer.gate import MAX_STRANGERS, Gate
 from remailer.link import pacer
@@ -48,7 +48,8 @@ NEVER = 2**32 - 1
 class Way:
     """Which chains mails take; the first remailer is always the same one."""
 
-    directory: Directory
+    directory: Callable[[], Directory]
+    """As it is by now."""
     chain: Sequence[str]
     avoid: Sequence[str] = ()
     rng: random.Random = field(default_factory=random.SystemRandom)
@@ -57,23 +58,51 @@ class Way:
         """The first remailer. Raises ChainError if no chain can be had."""
         if self.chain[0] == pick.ANY:
             raise ChainError("chain: name the first remailer, the one that you are a guest of")
-        names = pick.draw(self.directory, self.chain, self.rng, avoid=self.avoid)
-        hop = chain.route(self.directory, names)[0]
+        directory = self.directory()
+        pick.draw(directory, self.chain, self.rng, avoid=self.avoid)  # there are such names at all
+        hop = chain.route(directory, self._drawn(directory))[0]
         if hop.speaks != "cells":
             raise ChainError(f"chain: {hop.name} speaks {hop.speaks}; a proxy's first speaks cells")
         return hop
 
     def message(self, mail: bytes, recipients: Sequence[str]) -> bytes:
         """The mail for the first remailer. Raises RemailerError if there can't be one."""
-        found = letter.read(mail)
-        drawn = pick.draw(
-            self.directory, self.chain, self.rng, avoid=self.avoid, recipients=recipients
-        )
-        made = chain.make(self.directory, drawn, recipients, found.subject, found.text, padded=True)
+        found, directory = letter.read(mail), self.directory()
+        drawn = self._drawn(directory, recipients)
+        made = chain.make(directory, drawn, recipients, found.subject, found.text, padded=True)
         message = f"To: {made.recipient}\r\n\r\n".encode() + made.body
         if refused := clean.refusal(message):
             raise ChainError(refused)
         return message
+
+    def _drawn(self, directory: Directory, recipients: Sequence[str] = ()) -> list[str]:
+        """A chain, without remailers that nothing can be sealed for: another will do."""
+        no = {
+            peer.name
+            for peer in directory.remailers
+            if peer.name in self.avoid or (peer.name not in self.chain and not chain.sound(peer))
+        }
+        return pick.draw(directory, self.chain, self.rng, avoid=no, recipients=recipients)
+
+
+class Known:
+    """The directory in a file, read again when that has changed: proxies run for months."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises SetupError."""
+        self._path = path
+        self._directory, self._read = load(path), self._version()
+
+    def __call__(self) -> Directory:
+        """As it is by now; as it was, while the file is none."""
+        with contextlib.suppress(OSError, SetupError):
+            if (version := self._version()) != self._read:
+                self._directory, self._read = load(self._path), version
+        return self._directory
+
+    def _version(self) -> tuple[int, int, int]:
+        now = self._path.stat()
+        return now.st_ino, now.st_size, now.st_mtime_ns
 
 
 class Proxy:
@@ -103,8 +132,15 @@ class Proxy:
         )
         try:
             _, waiting = await self._spool.contents()
+            unread = await self._spool.unread()
         except SpoolFull:
             raise SetupError("the spool can't be read: its disk is failing") from None
+        if unread:
+            keys = self._keys.certificate.parent
+            raise SetupError(
+                f"spool {self._folder}: {unread} mails in it can't be opened: copy the file "
+                f"`secret` of the keys that sealed them to {keys}, or give another --spool"
+            )
         others = {ticket.domain for ticket in waiting} - {self._hop.domain}
         if others:
             raise SetupError(
@@ -112,7 +148,7 @@ class Proxy:
                 "with that one first until it is gone, or give another --spool"
             )
         self._backlog.more(len(waiting))
-        counter = Counter(post=self._post, backlog=self._backlog)
+        counter = Counter(make=self._make, leave=self._leave, backlog=self._backlog)
         door = partial(Door, counter, self._gate, lambda _: True)
         self._server = await listen(door, HOST, self._port)
         await self._link.start()
@@ -134,9 +170,11 @@ class Proxy:
                 return f"{self._hop.name} answers"
         return f"and mail waits until {self._hop.name} answers: is it up, and are you its guest?"
 
-    async def _post(self, mail: bytes, recipients: Sequence[str]) -> None:
+    async def _make(self, mail: bytes, recipients: Sequence[str]) -> bytes:
         loop = asyncio.get_running_loop()
-        message = await loop.run_in_executor(self._worker, self._way.message, mail, recipients)
+        return await loop.run_in_executor(self._worker, self._way.message, mail, recipients)
+
+    async def _leave(self, message: bytes) -> None:
         # No time is written down, not even sealed: it is due at once, and for ever.
         ticket = await self._spool.leave(Leaving(self._hop.address, message, 0.0, NEVER))
         self._backlog.more()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 
 import aiosmtplib
@@ -13,6 +14,7 @@ from remailer.client.submission import Submission
 from remailer.errors import RemailerError
 from remailer.outgoing import message_id
 
+SUBMISSIONS = 465
 SECONDS = 30.0
 """How long each step of the submission may take."""
 
@@ -26,14 +28,24 @@ class Server:
     """A submission server (RFC 6409).
 
     The password stands in a file, on its one line: a command line can be read by others.
-    `starttls` None takes STARTTLS where it is offered, True demands it, False does without.
     """
 
     host: str
     port: int = 587
     user: str | None = None
     password_file: Path | None = None
-    starttls: bool | None = None
+
+    @property
+    def tls(self) -> bool:
+        """Whether it is TLS from the first byte on (RFC 8314)."""
+        return self.port == SUBMISSIONS
+
+    @property
+    def starttls(self) -> bool | None:
+        """Demanded where a password goes to another machine, else taken where it is offered."""
+        if self.tls:
+            return False
+        return True if self.user and not _here(self.host) else None
 
     def password(self) -> str | None:
         """The password, if a file is named. Raises SendError."""
@@ -44,6 +56,13 @@ class Server:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not text"
             raise SendError(f"password file {self.password_file}: {reason}") from None
+
+
+def _here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def submit(server: Server, sender: str, submission: Submission) -> str:
@@ -60,7 +79,9 @@ async def submit(server: Server, sender: str, submission: Submission) -> str:
             port=server.port,
             username=server.user,
             password=server.password(),
+            use_tls=server.tls,
             start_tls=server.starttls,
+            local_hostname="[127.0.0.1]",  # the machine's own name is nobody's business
             mail_options=[] if mail.isascii() else ["BODY=8BITMIME"],
             timeout=SECONDS,
         )

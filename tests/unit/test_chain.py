@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+from email.header import decode_header, make_header
 from itertools import pairwise
 from pathlib import Path
 
@@ -140,3 +141,30 @@ async def test_a_server_that_isnt_there_is_one_line(tmp_path: Path) -> None:
     missing = Server("127.0.0.1", 9, "alice", tmp_path / "none")
     with pytest.raises(SendError, match="No such file"):
         await submit(missing, "alice@sender.test", submission)
+
+
+@pytest.mark.parametrize(
+    ("server", "tls", "starttls"),
+    [
+        (Server("mail.sender.test", 587, "alice"), False, True),
+        (Server("192.0.2.1", 25, "alice"), False, True),
+        (Server("mail.sender.test", 465, "alice"), True, False),
+        (Server("mail.sender.test", 587), False, None),
+        (Server("127.0.0.1", 587, "alice"), False, None),
+        (Server("localhost", 587, "alice"), False, None),
+    ],
+)
+def test_a_password_goes_to_another_machine_in_tls_only(
+    server: Server, tls: bool, starttls: bool | None
+) -> None:
+    assert (server.tls, server.starttls) == (tls, starttls)
+
+
+def test_a_long_subject_is_of_words_as_long_as_may_be() -> None:
+    subject = "Grüße " * 40
+    block = chain.header_block([("Subject", subject)]).decode()
+    line = next(line for line in block.split("\r\n") if line.startswith("Subject"))
+    words = line.removeprefix("Subject: ").split(" ")
+    assert len(words) > 1
+    assert max(map(len, words)) <= 75  # RFC 2047, 2
+    assert str(make_header(decode_header(" ".join(words)))) == subject

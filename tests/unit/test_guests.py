@@ -59,8 +59,9 @@ def test_keys_are_made_once_and_only_for_their_user(tmp_path: Path) -> None:
         own.make(tmp_path / "keys", "alice")
     with pytest.raises(SetupError, match="remailer guest"):
         own.load(tmp_path)
-    with pytest.raises(SetupError, match="Alice"):
-        own.make(tmp_path / "other", "Alice")
+    for name in ("Alice", "", "é", "a" * 65):
+        with pytest.raises(SetupError, match=f"'{name}': a name has"):
+            own.make(tmp_path / "other", name)
     assert not (tmp_path / "other").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from email.message import EmailMessage
 
 import pytest
@@ -24,9 +25,10 @@ def test_charset_and_coding_do_not_show(charset: str, coding: str) -> None:
         (b"\r\nhi\r\n", Letter("", b"hi\r\n")),
         (b"Subject: \xc3\xbc\r\n\r\n\xc3\xbc\r\n", Letter("ü", "ü\r\n".encode())),
         (b"Subject: a\r\n b\r\nX-Mailer: m\r\n\r\nhi\r\n", Letter("a b", b"hi\r\n")),
+        (b"Subject: a\r\n\tb\r\n\r\nhi \r\n", Letter("a b", b"hi \r\n")),
         (
             b"Content-Type: text/plain; format=flowed\r\n\r\n From the start \r\non\r\n",
-            Letter("", b"From the start \r\non\r\n"),
+            Letter("", b"From the start\r\non\r\n"),
         ),
     ],
 )
@@ -62,9 +64,17 @@ def test_what_would_lose_something_is_refused_by_its_name(kind: str, named: str)
         b"Subject: =?x-none?q?a?=\r\n\r\nhi\r\n",
         b"Subject: \xfc\r\n\r\nhi\r\n",
         b"Content-Type: text/plain; charset=x-none\r\n\r\nhi\r\n",
+        b"Content-Type: text/plain; charset=utf-16\r\n\r\nh\0i\0\n\0\n\0",
         b"Content-Type: text/plain; charset=utf-8\r\n\r\n\xfc\r\n",
     ],
 )
 def test_what_cannot_be_read_is_refused(mail: bytes) -> None:
     with pytest.raises(LetterError):
         read(mail)
+
+
+def test_a_field_that_takes_long_to_read_is_refused_unread() -> None:
+    began = time.process_time()
+    with pytest.raises(LetterError):
+        read(b"Content-Type: multipart/mixed" + b";\r\n " * 400_000 + b"\r\n\r\nhi\r\n")
+    assert time.process_time() - began < 2

@@ -33,6 +33,9 @@ class Served:
         self.full = False
         self.port = 0
 
+    async def take(self, mail: bytes) -> None:
+        await self.accept(mail)
+
     async def accept(self, mail: bytes) -> None:
         if self.full:
             raise SpoolFull("full")
@@ -85,7 +88,7 @@ async def serving(
 ) -> AsyncIterator[Served]:
     served = Served()
     doors = Gate(most, rate=Rate(rate) if rate else None)
-    desk = Desk(DOMAIN, served.accept, blocked)
+    desk = Desk(DOMAIN, served.take, blocked)
     server = await listen(lambda: Door(desk, doors, lambda _: True), "127.0.0.1", 0)
     served.port = server.sockets[0].getsockname()[1]
     try:
@@ -406,6 +409,33 @@ async def test_slow_clients_are_cut_and_hold_up_nobody(monkeypatch: pytest.Monke
             # Data kept it alive for longer than IDLE_SECONDS, but not for ever.
             assert await drips > 8
     assert served.mails == [b"x\r\n"]
+
+
+async def test_who_waits_for_us_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """He would send a mail again that we have."""
+    monkeypatch.setattr(listener, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(listener, "CONNECTION_SECONDS", 0.3)
+    async with serving() as served:
+
+        async def slowly(mail: bytes) -> None:
+            await asyncio.sleep(0.8)
+
+        served.accept = slowly  # type: ignore[method-assign]
+        talk = await served.at_data()
+        assert (await talk.send(b"x\r\n.\r\n")).startswith("250")
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionError):
+                await talk.reader.read()  # but afterwards
+
+
+async def test_what_stands_behind_the_last_error_is_not_obeyed() -> None:
+    async with serving() as served:
+        talk = await served.raw()
+        mail = f"HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<{ME}>\r\nDATA\r\nx\r\n.\r\n"
+        talk.writer.write(b"\r\n" * listener.MAX_ERRORS + mail.encode())
+        with contextlib.suppress(ConnectionError):
+            assert b"354" not in await talk.reader.read()
+    assert served.mails == []
 
 
 async def _drip(talk: Talk) -> int:

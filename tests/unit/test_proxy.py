@@ -25,6 +25,8 @@ from test_node import NAMES, Web
 from remailer.client import guest
 from remailer.directory import Directory
 from remailer.link.geometry import RECORD, RECORD_HEADER
+from remailer.seal import Leaving
+from remailer.spool import Spool
 
 NODE = test_cells_node.NODE.replace("cells=40.0)", "cells=40.0, guests=guests)").replace(
     "place = ", 'guests = Path(folder).parent / "guests.json"\nplace = '
@@ -264,14 +266,18 @@ async def test_what_cannot_be_sent_is_refused_with_the_reason(web: Proxied) -> N
     await web.write(mail("but this can\n"))
 
 
-async def test_a_web_page_cannot_write_in_the_users_name(web: Proxied) -> None:
+@pytest.mark.parametrize(
+    "head",
+    [b"POST / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\r\n", b"\r\n", b"\xff" * 70_000 + b"\r\n"],
+)
+async def test_a_web_page_cannot_write_in_the_users_name(web: Proxied, head: bytes) -> None:
+    """A browser says HTTP first, or TLS, in which a page may have it say what it likes."""
     await web.proxy()
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
-    head = "POST / HTTP/1.1\r\nHost: localhost:2526\r\nAccept: */*\r\nOrigin: null\r\n"
-    said = "EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<eve@recipient.test>\r\nDATA\r\n\r\nhere\r\n.\r\n"
-    writer.write((head + "Connection: close\r\nContent-Type: text/plain\r\n\r\n" + said).encode())
+    said = b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<eve@recipient.test>\r\nDATA\r\n\r\nhere\r\n.\r\n"
+    writer.write(head + said)
     with suppress(OSError):
-        assert b"354" not in await reader.read()
+        assert b"250" not in await reader.read()
     writer.close()
 
 
@@ -287,7 +293,18 @@ async def test_it_listens_on_loopback_only(web: Proxied) -> None:
 async def test_set_up_errors_are_one_line(web: Proxied, tmp_path: Path) -> None:
     proxy = partial(web.proxy, f"--spool={tmp_path}")
     await proxy()
+    await web.write(mail("x"))  # alpha isn't there: it waits
+    await web.end("proxy")
+    assert "alpha" in await proxy()
+    other = guest.load(web.folder / "mallory")
+    sealed = Spool.open(tmp_path / "other" / "spool.db", other.secret)
+    await sealed.leave(Leaving("remailer@alpha.remailer.test", b"x", 0.0, 1))
+    sealed.close()
     for options, word in (
+        (
+            [f"--spool={tmp_path / 'other'}"],
+            "1 mails in it can't be opened",
+        ),
         ([], "in use"),
         ([f"--spool={tmp_path / 'b'}"], "is it taken"),
         ([f"--keys={tmp_path}"], "remailer guest"),
