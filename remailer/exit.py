@@ -6,6 +6,7 @@ whoever listens. Only the given resolver is asked; nothing is cached beyond a co
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import dns.name
@@ -52,6 +53,7 @@ class Exit:
         Raises Unreachable (try again later) or Undeliverable.
         """
         last: RemailerError = Undeliverable(f"{domain}: no mail host has an address")
+        loop, slow = asyncio.get_running_loop(), ""
         exchangers = await self.exchangers(domain)
         for exchanger in exchangers:
             try:
@@ -62,10 +64,15 @@ class Exit:
             for address in addresses:
                 # Some hosts keep strangers waiting; but while there is another, that one is asked.
                 only = exchanger == exchangers[-1] and address == addresses[-1]
+                began = loop.time()
                 try:
                     return await self._greet(address, GREETING_SECONDS if only else CONNECT_SECONDS)
                 except Unreachable as error:
                     last = error
+                if loop.time() - began >= CONNECT_SECONDS:
+                    slow = "" if only else address
+        if slow:  # what came behind it can't be reached at all, so that it was the last
+            return await self._greet(slow, GREETING_SECONDS)
         raise last
 
     async def _greet(self, address: str, patience: float) -> Conversation:

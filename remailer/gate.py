@@ -7,6 +7,7 @@ and counts are thrown away together after a minute.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 from collections import Counter
@@ -25,6 +26,7 @@ RATE = 600
 UNIT = 65_536
 """Bytes of mail that cost a unit, the last part counting as whole; a connection costs one, too."""
 RATE_SECONDS = 60.0
+PARTING_SECONDS = 0.4
 MOST_COUNTED = 10_000
 """Addresses that are counted; with one more all begin anew: who has so many gains nothing by it,
 while counted as one with him others would be kept out."""
@@ -35,6 +37,9 @@ Waiting = TypeVar("Waiting")
 
 class Visitor(Protocol):
     """A connection, as the gate sees it."""
+
+    storing: bool
+    """Whether a mail of it is being made durable: cut now, its sender would send it again."""
 
     def abort(self) -> None:
         """Hang up at once."""
@@ -89,14 +94,14 @@ class Gate:
 
     def refusal(self, origin: bytes) -> str | None:
         """Why a connection from there can't be taken; if it can, it is counted."""
+        if self.rate and self.rate.spent(origin):
+            return "421 4.7.1 Too much from your address: try again in a minute"
         held = Counter(whose for visitor, whose in self.open.items() if visitor not in self.leaving)
         if held[origin] >= self.of_one:
             return "421 4.3.2 Too many connections"
         if held.total() >= self.most and not self._make_room(held, origin):
             return "421 4.3.2 Too many connections"
         if self.rate:
-            if self.rate.spent(origin):
-                return "421 4.7.1 Too much from your address: try again in a minute"
             self.rate.use(origin, 1)
         return None
 
@@ -105,7 +110,10 @@ class Gate:
         ((most, count),) = held.most_common(1)
         if count <= held[newcomer] + 1:
             return False
-        oldest = next(v for v, o in self.open.items() if o == most and v not in self.leaving)
+        his = (v for v, whose in self.open.items() if whose == most and v not in self.leaving)
+        oldest = next((visitor for visitor in his if not visitor.storing), None)
+        if oldest is None:
+            return False
         self.leaving.add(oldest)
         oldest.abort()
         return True
@@ -123,6 +131,18 @@ class Gate:
         """Of a mail of which `before` bytes had come, `more` came from there."""
         if self.rate:
             self.rate.use(self.open.get(visitor, b""), units(before + more) - units(before))
+
+    async def finish(self) -> None:
+        """Hang up on everybody, on those whose mail is being stored when they had their reply: for
+        that they get PARTING_SECONDS."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PARTING_SECONDS):
+                while self.open:
+                    for visitor in tuple(self.open):
+                        if not visitor.storing:
+                            visitor.abort()
+                    await asyncio.sleep(0.01)
+        self.close()
 
     def close(self) -> None:
         """Hang up on everybody."""

@@ -102,9 +102,10 @@ def write(folder: Path, contents: Mapping[str, bytes]) -> None:
         for name, data in contents.items():
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             descriptor = os.open(folder / name, flags, 0o600)
-            os.write(descriptor, data)
-            os.fdatasync(descriptor)
-            os.close(descriptor)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fdatasync(descriptor)
         sync(folder)
     except OSError as error:
         raise SetupError(f"{error.filename or folder}: {error.strerror}") from None

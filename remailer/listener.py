@@ -150,7 +150,7 @@ class Door(SMTP):
         self.gate = gate
         self._errors = self._replies = 0
         self._admit = admit
-        self._in_data = self._storing = False
+        self._in_data = self.storing = False
         self._end_of_time: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -198,13 +198,13 @@ class Door(SMTP):
             self.transport.abort()
 
     def _time_is_up(self) -> None:
-        if self._storing:  # who is cut now would send a mail again that we have
+        if self.storing:  # who is cut now would send a mail again that we have
             self._end_of_time = self.loop.call_later(IDLE_SECONDS, self._time_is_up)
         else:
             self.abort()
 
     def _timeout_cb(self) -> None:
-        if self._storing:  # it is we who are slow
+        if self.storing:  # it is we who are slow
             self._reset_timeout()
         elif isinstance(self.transport, asyncio.Transport):
             self.transport.write(b"421 4.4.2 Idle for too long\r\n")
@@ -286,9 +286,11 @@ class Door(SMTP):
             if refused is None:
                 envelope.content = mail
                 del mail
-                self._storing = True
-                refused = await self.event_handler.handle_DATA(self, self.session, envelope)
-                self._storing = False
+                self.storing = True
+                try:
+                    refused = await self.event_handler.handle_DATA(self, self.session, envelope)
+                finally:
+                    self.storing = False
                 if refused.startswith("2"):
                     self._replies = 0
             await self.push(refused)

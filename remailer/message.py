@@ -36,7 +36,9 @@ from remailer.openpgp import Opened
 from remailer.orders import Orders
 from remailer.outgoing import MAX_MAIL, Outgoing
 from remailer.rules import (
+    GROWTH_FREE,
     MAX_BLOCKS,
+    MAX_GROWTH,
     MAX_LAYERS,
     MAX_OPENED,
     MAX_OUTGOING,
@@ -99,7 +101,8 @@ def read(
         return (answers.answer(letter, me, rules, now.date(), rng),)
     orders = Orders()
     orders.take(letter.header)
-    reading = _Reading(me, decrypt, encrypt, now, rng, rules)
+    most = MAX_RECIPIENTS * min(MAX_MAIL, max(MAX_GROWTH * len(raw), GROWTH_FREE))
+    reading = _Reading(me, decrypt, encrypt, now, rng, rules, most)
     reading.parts.append(_Part(letter.text, orders, letter.kept, bare=False))
     return reading.all()
 
@@ -120,6 +123,8 @@ class _Reading:
     now: datetime
     rng: random.Random
     rules: Rules
+    most: int
+    """Bytes of all that is made of it."""
     parts: deque[_Part] = field(default_factory=deque)
     layers: int = MAX_LAYERS
     room: int = MAX_OPENED
@@ -141,7 +146,7 @@ class _Reading:
         if dropped and not kept:
             raise dropped
         size = sum(len(one.mail) for one in made)
-        if len(made) > MAX_OUTGOING or size > MAX_RECIPIENTS * MAX_MAIL:
+        if len(made) > MAX_OUTGOING or size > self.most:
             raise _TooMuch("too many mails")
         return tuple(made)
 

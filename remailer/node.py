@@ -13,7 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ from remailer.starttls import HostKey
 
 PEELING = 8
 """Mails in memory on their way from the spool through the peeling workers and back."""
+
+FORGET_SECONDS = 600.0
 
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(<[^<>\r\n]+>)", re.IGNORECASE | re.MULTILINE)
 
@@ -115,6 +117,8 @@ class Node:
         self._answers = answers.Allowance()
         self._arrived: asyncio.Queue[bytes] = asyncio.Queue()
         self._failures: dict[bytes, int] = {}
+        self._forgot = -1
+        """The day on which what has to be forgotten was."""
         self._pooled: list[Ticket] = []
         """What waits for a batch; with exponential delays nothing does."""
         self._host_key = (
@@ -139,8 +143,7 @@ class Node:
             self._spool, self._link_to, self._rng, PEERS, len(self._peers) * 4
         )
         self._to_hosts = Deliveries(self._spool, self._exit_to, self._rng, HOSTS)
-        with contextlib.suppress(SpoolFull):
-            await self._spool.expire()  # else at midnight
+        await self._forget()
         try:
             arrived, leaving = await self._spool.contents()
         except SpoolFull:
@@ -176,8 +179,7 @@ class Node:
         """Stop, within a second; what isn't done is in the spool."""
         for server in self._servers:
             server.close()
-        for gate in (self._strangers, self._callers):
-            gate.close()
+        await asyncio.gather(self._strangers.finish(), self._callers.finish())
         self._cells.close()
         # Before the peelers: a worker that is stopped looks like one that dropped its mail.
         for task in self._tasks:
@@ -255,11 +257,20 @@ class Node:
         self._schedule(await self._spool.replace(id_, leaving, uses))
 
     async def _forget_always(self) -> None:
-        """At every midnight (UTC), forget the transfer IDs that are old enough, and all uses."""
+        """At every midnight (UTC), forget the transfer IDs that are old enough, and all uses.
+
+        The clock may be set meanwhile, or the disk fail: at the latest ten minutes later.
+        """
         while True:
-            await asyncio.sleep(DAY - time.time() % DAY + 1)
-            with contextlib.suppress(Exception):
-                await self._spool.expire()
+            await asyncio.sleep(min(DAY - time.time() % DAY + 1, FORGET_SECONDS))
+            if int(time.time() // DAY) != self._forgot:
+                await self._forget()
+
+    async def _forget(self) -> None:
+        today = int(time.time() // DAY)
+        with contextlib.suppress(Exception):
+            await self._spool.expire()
+            self._forgot = today
 
     async def _batch_always(self) -> None:
         """Let batches leave a timed pool; what has been in one before a restart goes in again."""
@@ -271,7 +282,7 @@ class Node:
             batch = timed.batch([one for one in self._pooled if one.due <= now], self._rng)
             going = {ticket.id for ticket in batch}
             self._pooled = [one for one in self._pooled if one.id not in going]
-            self._deliver(batch)
+            self._deliver(from_now(batch, now))
 
     # -- out ------------------------------------------------------------------------------------
 
@@ -294,6 +305,12 @@ class Node:
         if self._entry.speaks == "port25":
             return self._by_host.hand_over
         return partial(self._exit.connect, domain)
+
+
+def from_now(batch: Iterable[Ticket], now: float) -> list[Ticket]:
+    """A batch's tickets, to be tried for days from now on: they may have been pooled for longer."""
+    until = int(now // DAY) + GIVE_UP_DAYS
+    return [replace(one, until=max(one.until, until)) for one in batch]
 
 
 def transfer_id(mail: bytes) -> bytes | None:

@@ -18,6 +18,12 @@ MAX_OPENED = 3 * MAX_MAIL
 """Bytes that the PGP messages of one mail open to, all together. Armour alone makes each layer a
 third larger than what is in it, so those of a mail of MAX_MAIL that isn't compressed never do."""
 
+MAX_GROWTH = 8
+"""What one mail becomes is at most so many times as large as itself, for each of MAX_RECIPIENTS: a
+compressed message of some KB would fill 40 MB of the spool, for as long as it asks to wait."""
+GROWTH_FREE = 128 << 10
+"""Bytes for each of them that any mail may become: `Inflate` makes 50 KB."""
+
 MAX_BLOCKS = 20
 """`::` blocks that are obeyed in one round: each costs a copy of all that follows it."""
 

@@ -158,7 +158,7 @@ class Proxy:
     async def stop(self) -> None:
         """Stop, within a second; what isn't handed over is in the spool."""
         self._server.close()
-        self._gate.close()
+        await self._gate.finish()
         self._link.close()
         await self._deliveries.stop()
         self._spool.close()

@@ -135,7 +135,7 @@ class Conversation:
             refused = await self._transaction(recipient, mail)
         except aiosmtplib.SMTPDataError as error:
             # The reply to the data, if it isn't 250, or to DATA itself, where 250 makes no sense.
-            accepted = error.code // 100 == 2 and error.code != 250
+            accepted = error.code // 10 == 25 and error.code != 250
             refused = None if accepted else error.code
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise Unreachable(str(error)) from None

@@ -12,7 +12,7 @@ import pytest
 from node_web import Dns, free_port
 
 from remailer.errors import SetupError
-from remailer.exit import MOST_ADDRESSES, Exit, Undeliverable
+from remailer.exit import GREETING_SECONDS, MOST_ADDRESSES, Exit, Undeliverable
 from remailer.link.smtp import Conversation, Outcome, Unreachable
 from remailer.resolver import Resolver
 
@@ -142,6 +142,30 @@ async def test_no_domain_has_endlessly_many_addresses(monkeypatch: pytest.Monkey
             await exit_.connect("x.test")
         assert len(begun) == MOST_ADDRESSES
         assert set(begun) <= set(many)
+
+
+async def test_a_host_that_keeps_us_waiting_is_waited_for_if_the_rest_cant_be_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("remailer.exit.CONNECT_SECONDS", 0.1)
+    asked: list[tuple[str, float]] = []
+
+    async def greet(_: Exit, address: str, patience: float) -> str:
+        asked.append((address, patience))
+        if ":" in address:
+            raise Unreachable("no route")
+        if patience < GREETING_SECONDS:
+            await asyncio.sleep(patience)
+            raise Unreachable("silent")
+        return "greeted"
+
+    monkeypatch.setattr(Exit, "_greet", greet)
+    table = {("x.test", "A"): HERE, ("x.test", "AAAA"): ("2001:db8::1",)}
+    async with world(table) as (exit_, *_):
+        assert await exit_.connect("x.test") == "greeted"  # type: ignore[comparison-overlap]
+    assert asked == [
+        ("127.0.0.1", 0.1), ("2001:db8::1", GREETING_SECONDS), ("127.0.0.1", GREETING_SECONDS),
+    ]  # fmt: skip
 
 
 async def test_a_silent_resolver_is_for_now(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,6 +238,7 @@ async def test_no_recipient_injects_a_command(recipient: str, web: Bravo) -> Non
         ([b"220 x", b"250 x", b"250 ok", b"450 no", b"250 ok"], Outcome.DEFERRED),
         ([b"220 x", b"250 x", b"250 ok", b"250 ok", b"354 go", b"252 ok"], Outcome.DELIVERED),
         ([b"220 x", b"250 x", b"250 ok", b"250 ok", b"250 what"], Outcome.DEFERRED),
+        ([b"220 x", b"250 x", b"250 ok", b"250 ok", b"221 bye"], Outcome.DEFERRED),
         ([b"220 x", b"250 x", b"250 ok", b"550 no", b"250 ok"], Outcome.REFUSED),
         ([b"220 x", b"250 x", b"250 ok", b"550 no"], Outcome.REFUSED),
         ([b"220 x", b"500 what", b"250 helo", b"550 no", b"250 ok"], Outcome.REFUSED),

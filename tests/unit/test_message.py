@@ -20,6 +20,20 @@ from remailer.outgoing import Outgoing
 from remailer.rules import MAX_BLOCKS, MAX_OPENED
 
 
+@pytest.mark.parametrize(("kilobytes", "goes"), [(100, True), (200, False)])
+def test_a_small_mail_does_not_become_much(kilobytes: int, goes: bool) -> None:
+    to = b"::\r\nAnon-To: " + b",".join(b"%d@x.test" % n for n in range(5)) + b"\r\n\r\n"
+    lines = Opened(to + (b"x" * 62 + b"\r\n") * 16 * kilobytes, bytes(32))
+    small = mail(encrypted(b"zip"))
+    large = mail(encrypted(b"zip" * 10_000))
+    assert len(read(large, lambda _: lines)) == 5
+    if goes:
+        assert len(read(small, lambda _: lines)) == 5
+    else:
+        with pytest.raises(Dropped, match="too many mails"):
+            read(small, lambda _: lines)
+
+
 def test_a_delivered_mail_says_only_this() -> None:
     (out,) = read(mail(encrypted(TO + b"##\r\nSubject: hello\r\n\r\nHi,\r\nBob\r\n")))
     (again,) = read(mail(encrypted(TO + b"Hi\r\n")), seed=2)

@@ -12,19 +12,24 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import aiosmtplib
 import pytest
 from node_web import Dns, free_port
 
+from remailer import node
 from remailer.__main__ import healthy
 from remailer.client import chain, reply_block
 from remailer.directory import Directory
-from remailer.errors import SetupError
+from remailer.errors import SetupError, SpoolFull
 from remailer.init import make
 from remailer.keys import FILES, Identity, load
-from remailer.node import transfer_id
+from remailer.node import Node, from_now, transfer_id
+from remailer.spool import DAY, Spool, Ticket
 
 NODE = """
 import sys
@@ -312,6 +317,32 @@ def test_init_makes_private_files_once(made: Path, tmp_path: Path) -> None:
 def test_transfer_id_is_the_headers_message_id() -> None:
     assert transfer_id(b"A: b\r\nmessage-ID: <x@y>\r\n\r\nbody") == b"<x@y>"
     assert transfer_id(b"A: b\r\n\r\nMessage-ID: <x@y>\r\n") is None
+
+
+def test_what_leaves_a_timed_pool_is_tried_for_days_from_then_on() -> None:
+    ticket = Ticket(b"id", "x.test", due=DAY * 10.5, until=14)
+    (late,) = from_now([ticket], now=DAY * 30.5)
+    assert late == replace(ticket, until=34)
+    assert from_now([late], now=DAY * 10.5) == [late]
+
+
+async def test_what_could_not_be_forgotten_at_midnight_is_soon_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node, "FORGET_SECONDS", 0.01)
+    tried: list[int] = []
+
+    async def expire() -> None:
+        tried.append(len(tried))
+        if len(tried) < 3:
+            raise SpoolFull("the disk fails")
+
+    own = Node.__new__(Node)
+    own._spool, own._forgot = cast(Spool, SimpleNamespace(expire=expire)), -1
+    forgetting = asyncio.create_task(own._forget_always())
+    await asyncio.sleep(0.3)
+    forgetting.cancel()
+    assert tried == [0, 1, 2]
 
 
 async def test_mail_leaves_a_timed_pool_also_after_a_kill(web: Web) -> None:
