@@ -350,7 +350,8 @@ _TABLE: tuple[Claim, ...] = (
         "replies and commands are those of one grammar, in which only the node's domain and what "
         "the mail demands are open: its recipient, its size and 8 bits. Each conversation that it "
         "begins has a mail in it and ends with QUIT, unless the host refused, hung up or didn't "
-        "answer; and it hangs up on nobody before QUIT, and within 2 s when all is said.",
+        "answer; and it hangs up on nobody before QUIT, and, where it began, within 2 s when all "
+        "is said.",
         "W",
         "node",
         "the sniffer; each connection's bytes, put together and read as SMTP",

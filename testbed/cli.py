@@ -374,7 +374,9 @@ def main() -> None:
     except typer.TyperException as error:
         status = _complain(getattr(error, "format_message", lambda: "unusable arguments")())
     except OSError as error:
-        status = _complain(f"{error.filename or 'system'}: {engine.explain(error.strerror or '')}")
+        status = _complain(
+            f"{error.filename or 'system'}: {engine.explain(error.strerror or str(error))}"
+        )
     if status == INTERRUPTED:
         _complain(
             "interrupted; what this command brought up is down again; a web that was up before is "

@@ -17,8 +17,8 @@ _NOT_ALLOWED = "this user may not talk to Docker: join the group docker, or use 
 _NOBODY = "the Docker daemon is not running, or DOCKER_HOST is wrong: start it, or mend that"
 _HINTS = (
     (r"(?i)no space left on device", "the disk is full: free some (see docker system df)"),
-    (r"permission denied.*docker\.sock|PermissionError|Permission denied", _NOT_ALLOWED),
-    (r"FileNotFoundError|No such file", "Docker is not there: install it, or set DOCKER_HOST"),
+    (r"permission denied.*docker\.sock|PermissionError", _NOT_ALLOWED),
+    (r"FileNotFoundError", "Docker is not there: install it, or set DOCKER_HOST"),
     (r"ConnectionRefused|Connection refused|Invalid bind address", _NOBODY),
     (
         r"127\.0\.0\.1:(\d+).*(?:address already in use|port is already allocated)",

@@ -10,11 +10,15 @@ from docker import DockerClient
 
 from testbed.errors import DockerError
 
+ROUTES = Path("/proc/net/route")
+MOST = 16
+"""Bits of the widest route that keeps a web away."""
+
 
 def free(docker: DockerClient, web: str) -> str:
     """The first three octets of a /24 that neither Docker nor this machine's routes use."""
     taken = [
-        IPv4Network(config["Subnet"])
+        IPv4Network(config["Subnet"], strict=False)
         for network in docker.networks.list()
         for config in (network.attrs.get("IPAM", {}).get("Config") or [])
         if ":" not in config.get("Subnet", ":")
@@ -28,15 +32,15 @@ def free(docker: DockerClient, web: str) -> str:
 
 
 def _routes() -> list[IPv4Network]:
-    """This machine's own routes, where it tells them (Linux)."""
-    table = Path("/proc/net/route")
-    if not table.exists():
+    """This machine's own routes, where it tells them (Linux); those of a whole company's network or
+    of a VPN that takes everything are wider, and give way to a /24 on a bridge."""
+    if not ROUTES.exists():
         return []
-    rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    rows = [line.split() for line in ROUTES.read_text().splitlines()[1:]]
     nets = []
     for row in rows:
         address, mask = (bytes.fromhex(row[i])[::-1] for i in (1, 7))
         length = bin(int.from_bytes(mask, "big")).count("1")
-        if length:
+        if length >= MOST:
             nets.append(IPv4Network((address, length), strict=False))
     return nets

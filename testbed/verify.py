@@ -20,7 +20,9 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from remailer.pool import parse
 from testbed import compose
+from testbed.errors import WebError
 from testbed.mailbox import Mailboxes, send
 from testbed.report import files as results
 from testbed.report.progress import Phase, Progress
@@ -58,7 +60,26 @@ from testbed.witness.spool import Spools
 from testbed.witness.state import State
 
 ARRIVE_WITHIN = 60.0
-"""Seconds that the load has to arrive, after the last letter was taken."""
+"""Seconds that a load has to arrive, after its last letter was taken, beside its time in pools."""
+SLOWEST = 20
+"""Mean stays in a pool that the slowest of some fifty letters has over four hops, at most: but for
+one run in some thousands."""
+
+
+def patience(pool: str) -> float:
+    """Seconds in which a load surely arrives, after its last letter was taken.
+
+    Raises WebError for a pool of which some mails never leave.
+    """
+    parsed = parse(pool)
+    if parsed.timed and parsed.timed.least:
+        least, percent = parsed.timed.least, parsed.timed.percent
+        raise WebError(
+            f"POOL={pool}: {least} mails stay in each node's pool, so a verification's don't "
+            f"all arrive: take timed:{parsed.timed.seconds:g},0,{percent}"
+        )
+    hop = parsed.timed.seconds * 100 / parsed.timed.percent if parsed.timed else parsed.mean
+    return ARRIVE_WITHIN + SLOWEST * hop
 
 
 def verify_web(
@@ -75,6 +96,7 @@ def verify_web(
     `last`: the web goes down afterwards, so nodes may be stopped, and the sniffer stays so.
     `claims_only`: without what is told and not claimed, which takes time.
     """
+    patience(web.topology.pool)  # now is the time to hear of errors
     started = datetime.now(UTC)
     rng = random.Random(seed)
     results.clear(out)  # an interrupted run must not leave an earlier one's verdict beside its own
@@ -209,7 +231,7 @@ def _collect(run: Run, letters: Sequence[Letter], mailboxes: Mailboxes, phase: P
     """Wait until a load has arrived."""
     mailboxes.collect(
         letters,
-        ARRIVE_WITHIN,
+        patience(run.web.topology.pool),
         lambda n: phase.note(f"{n} of {len(letters)} arrived"),
         others=run.letters,
     )

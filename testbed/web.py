@@ -76,12 +76,12 @@ class Web:
             return None
         try:
             told = json.loads((web.state / "web.json").read_text())
-        except (OSError, ValueError):
+            web.images = told.pop("images")
+            web.topology = Topology(**told | {"link": Link(told["link"])})
+        except (OSError, ValueError, TypeError, KeyError):  # or of another version of this project
             raise WebError(
                 f"web {name}: remains of an earlier web are in the way: {web.topology.make('down')}"
             ) from None
-        web.images = told.pop("images")
-        web.topology = Topology(**told | {"link": Link(told["link"])})
         missing = web._services() - {str(c.labels.get("com.docker.compose.service")) for c in parts}
         # Not the sniffer: it ends when its file is full, and only a verification minds.
         still = [

@@ -43,6 +43,19 @@ STAGES = {
 
 NOT_CLAIMED: tuple[tuple[str, str], ...] = (
     (
+        "Bits in what surrounds the talk on port 25",
+        "How long a node waits before it closes a connection that somebody else began and ended "
+        "with QUIT; whether its own end comes with QUIT, behind it or as a reset; and where it "
+        "cuts into packets what of a mail lies beyond its first 8 KB: nobody measures these, and a "
+        "node that means to tell something could tell some bits of each mail so.",
+    ),
+    (
+        "When a node tidies up, and when a health check is slow",
+        "The spool's file is written anew some seconds after mail, and its times say when; a "
+        "health check may run out of time, and Docker keeps five. Either is taken for ordinary: a "
+        "node that chose the moment could tell some bits by it.",
+    ),
+    (
         "Who sees both ends at low traffic",
         "Someone who sees a mail enter the web and a mail leave it, while few others are under "
         "way, can put the two together. No link and no pool changes that; only traffic does.",

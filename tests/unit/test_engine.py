@@ -7,6 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from requests import ReadTimeout
 
 from testbed import cli
 from testbed.engine import explain, state_of
@@ -53,6 +54,25 @@ def test_a_full_disk_under_our_own_files_is_one_line(
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "out/web.pcapng: the disk is full" in told
+
+
+def test_what_docker_has_nothing_to_do_with_is_told_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error, told in (
+        (PermissionError(errno.EACCES, "Permission denied", "out/x"), "out/x: Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "x"), "x: No such file"),
+        (ReadTimeout("no answer in 60 s"), "no answer in 60 s"),
+    ):
+
+        def fails(error: OSError = error, **_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(cli, "app", fails)
+        monkeypatch.setattr(sys, "argv", ["testbed", "up"])
+        with pytest.raises(SystemExit):
+            cli.main()
+        assert told in capsys.readouterr().err
 
 
 def test_a_stopped_container_is_stopped_however_well_it_was() -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import signal
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from docker import DockerClient
+from requests import ReadTimeout
 
 from testbed import teardown
 
@@ -28,3 +32,17 @@ def test_a_signal_to_stop_waits_until_what_was_begun_is_finished(wanted: signal.
         assert signal.getsignal(wanted) is stop
     finally:
         signal.signal(wanted, before)
+
+
+def test_an_engine_that_takes_its_time_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+
+    def one(*_: object) -> int:
+        rounds.append(len(rounds))
+        if len(rounds) == 1:
+            raise ReadTimeout
+        return 3 if len(rounds) == 2 else 0
+
+    monkeypatch.setattr(teardown, "_round", one)
+    assert teardown.remove_all(cast(DockerClient, SimpleNamespace()), "web") == 4
+    assert len(rounds) == 4

@@ -7,8 +7,10 @@ from collections import Counter
 
 import pytest
 
+from testbed.errors import WebError
 from testbed.topology import Topology
 from testbed.traffic import Plan
+from testbed.verify import patience
 from testbed.wire.canary import Canaries
 
 ENOUGH = 25
@@ -59,3 +61,11 @@ def test_there_are_chains_of_one_to_four_and_the_longest_begin_first(nodes: int)
     assert {len(letter.path) for letter in one.letters} == {0, 1, 2, 3, 4}
     # One takes several cells on a link.
     assert max(len(x.body) for x in one.letters if len(x.path) > 1) > 3 * 16_000
+
+
+def test_a_load_has_the_time_that_its_pool_takes_and_none_ends_in_one() -> None:
+    off = patience("off")
+    assert patience("exponential:10") == off + 200
+    assert patience("timed:2,0,50") == off + 80
+    with pytest.raises(WebError, match="take timed:900,0,65"):
+        patience("timed:900,45,65")
