@@ -50,6 +50,7 @@ PEELING = 8
 """Mails in memory on their way from the spool through the peeling workers and back."""
 
 FORGET_SECONDS = 600.0
+POOLED_DAYS = 30
 
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(<[^<>\r\n]+>)", re.IGNORECASE | re.MULTILINE)
 
@@ -179,13 +180,13 @@ class Node:
         """Stop, within a second; what isn't done is in the spool."""
         for server in self._servers:
             server.close()
-        await asyncio.gather(self._strangers.finish(), self._callers.finish())
         self._cells.close()
         # Before the peelers: a worker that is stopped looks like one that dropped its mail.
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(self._to_peers.stop(), self._to_hosts.stop())
+        gates = (self._strangers.finish(), self._callers.finish())
+        await asyncio.gather(*gates, self._to_peers.stop(), self._to_hosts.stop())
         self._spool.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._peelers.stop(), 0.5)
@@ -308,9 +309,14 @@ class Node:
 
 
 def from_now(batch: Iterable[Ticket], now: float) -> list[Ticket]:
-    """A batch's tickets, to be tried for days from now on: they may have been pooled for longer."""
+    """A batch's tickets, to be tried for days from now on: they may have been pooled for longer.
+
+    But not for ever, as after a restart they are pooled once more.
+    """
     until = int(now // DAY) + GIVE_UP_DAYS
-    return [replace(one, until=max(one.until, until)) for one in batch]
+    return [
+        replace(one, until=max(one.until, min(until, one.until + POOLED_DAYS))) for one in batch
+    ]
 
 
 def transfer_id(mail: bytes) -> bytes | None:

@@ -18,7 +18,7 @@ MAX_OPENED = 3 * MAX_MAIL
 """Bytes that the PGP messages of one mail open to, all together. Armour alone makes each layer a
 third larger than what is in it, so those of a mail of MAX_MAIL that isn't compressed never do."""
 
-MAX_GROWTH = 8
+MAX_GROWTH = 2
 """What one mail becomes is at most so many times as large as itself, for each of MAX_RECIPIENTS: a
 compressed message of some KB would fill 40 MB of the spool, for as long as it asks to wait."""
 GROWTH_FREE = 128 << 10

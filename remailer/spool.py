@@ -181,7 +181,12 @@ class Spool:
         if the disk fails."""
 
         def work(db: sqlite3.Connection) -> int:
-            ids = db.execute("SELECT id FROM spool").fetchall()
+            try:
+                ids = db.execute("SELECT id FROM spool").fetchall()
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                return 0  # damaged: what `contents` finds is all that there is
             return sum(self._read(db, id_) is None for (id_,) in ids)
 
         count: int = await self._commits.do(work)

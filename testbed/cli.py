@@ -215,9 +215,10 @@ def verify(
 
     Brings a web up if none is, and takes that one down again.
     """
-    from testbed.verify import verify_web
+    from testbed.verify import patience, verify_web
 
     docker, asked = engine.connect(), planted(wanted())
+    patience(asked.pool)  # now is the time to hear of a pool that keeps mail
     seed = _number("SEED", secrets.randbelow(10**6))
     web = Web.find(docker, asked.web)
     with Progress() as progress:

@@ -41,6 +41,7 @@ def _routes() -> list[IPv4Network]:
     for row in rows:
         address, mask = (bytes.fromhex(row[i])[::-1] for i in (1, 7))
         length = bin(int.from_bytes(mask, "big")).count("1")
+        nets.append(IPv4Network(bytes.fromhex(row[2])[::-1]))  # the gateway; 0.0.0.0: there is none
         if length >= MOST:
             nets.append(IPv4Network((address, length), strict=False))
     return nets

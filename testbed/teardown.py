@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from docker import DockerClient
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
-from requests import RequestException
+from requests import Timeout
 
 from testbed.engine import refused
 from testbed.errors import DockerError
@@ -52,7 +52,7 @@ def remove_all(docker: DockerClient, web: str) -> int:
             if time.monotonic() > deadline:
                 raise refused(error) from None
             found = 1
-        except RequestException:  # it takes its time, on a slow disk more than the client gives it
+        except Timeout:  # it takes its time, on a slow disk more than the client gives it
             if time.monotonic() > deadline:
                 raise DockerError("Docker: no answer while a web is taken down: again") from None
             found = 1

@@ -96,7 +96,6 @@ def verify_web(
     `last`: the web goes down afterwards, so nodes may be stopped, and the sniffer stays so.
     `claims_only`: without what is told and not claimed, which takes time.
     """
-    patience(web.topology.pool)  # now is the time to hear of errors
     started = datetime.now(UTC)
     rng = random.Random(seed)
     results.clear(out)  # an interrupted run must not leave an earlier one's verdict beside its own

@@ -158,7 +158,7 @@ def header_block(lines: Sequence[tuple[str, str]]) -> bytes:
             raise ChainError(f"header {name!r}: not UTF-8") from None
         line = f"{name}: {written}".encode("ascii", "replace")
         field = Field(name.lower(), written, (line,))
-        if not _NAME.fullmatch(name) or "\n" in written or not outgoing_headers([field]):
+        if not _NAME.fullmatch(name) or "\n" in value or not outgoing_headers([field]):
             raise ChainError(
                 f"header {name!r}: remailers don't take it; leave it out or shorten it"
             )

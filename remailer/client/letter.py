@@ -7,6 +7,7 @@ something by it, an attachment or a signature, is refused and not cut. Nothing h
 
 from __future__ import annotations
 
+import codecs
 import email
 import email.policy
 import re
@@ -20,8 +21,8 @@ from remailer.errors import Dropped, RemailerError
 _TEXT, _HTML = "text/plain", "text/html"
 _AROUND = {"multipart/mixed", "multipart/alternative"}
 """MIME parts that may stand around a text."""
-_WIDE = ("utf-16", "utf-32", "utf16", "utf32")
-_SOFT = re.compile(rb" +(?=\r\n|\Z)")
+_WIDE = ("utf-16", "utf-32")
+_SOFT = re.compile(rb"(?<! ) +(?=\r\n|\Z)")
 
 
 class LetterError(RemailerError):
@@ -48,7 +49,7 @@ def read(mail: bytes) -> Letter:
     subjects = opened.all("subject")
     types = [field.value for field in opened.kept if field.name == "content-type"]
     charset = types[0].partition("charset=")[2].lower() if types else "us-ascii"
-    if charset.startswith(_WIDE):  # its line ends aren't those of mail
+    if _name(charset).startswith(_WIDE):  # its line ends aren't those of mail
         raise LetterError(f"the text is {charset}: send it as UTF-8")
     # Blanks before flowed lines' ends are the mail program's (RFC 3676), and would tell of it.
     own = _SOFT.sub(b"", opened.text) if opened.flowed else opened.text
@@ -59,6 +60,13 @@ def read(mail: bytes) -> Letter:
     except (ValueError, LookupError):
         raise LetterError(f"the text isn't {charset}, as the mail says: send it as UTF-8") from None
     return Letter(_decoded(subjects[0]) if subjects else "", text)
+
+
+def _name(charset: str) -> str:
+    try:
+        return codecs.lookup(charset).name
+    except LookupError:
+        return charset
 
 
 def _only_text(mail: bytes) -> None:

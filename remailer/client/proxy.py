@@ -135,7 +135,7 @@ class Proxy:
             unread = await self._spool.unread()
         except SpoolFull:
             raise SetupError("the spool can't be read: its disk is failing") from None
-        if unread:
+        if unread and not waiting:  # one row may be damaged; all of them are another's
             keys = self._keys.certificate.parent
             raise SetupError(
                 f"spool {self._folder}: {unread} mails in it can't be opened: copy the file "
@@ -158,9 +158,8 @@ class Proxy:
     async def stop(self) -> None:
         """Stop, within a second; what isn't handed over is in the spool."""
         self._server.close()
-        await self._gate.finish()
         self._link.close()
-        await self._deliveries.stop()
+        await asyncio.gather(self._gate.finish(), self._deliveries.stop())
         self._spool.close()
 
     async def _state(self) -> str:

@@ -160,6 +160,12 @@ def test_a_password_goes_to_another_machine_in_tls_only(
     assert (server.tls, server.starttls) == (tls, starttls)
 
 
+@pytest.mark.parametrize("value", ["a\nBcc: x@y.test", "ü\nBcc: x@y.test"])
+def test_a_header_is_one_line(value: str) -> None:
+    with pytest.raises(ChainError, match="remailers don't take it"):
+        chain.header_block([("Subject", value)])
+
+
 def test_a_long_subject_is_of_words_as_long_as_may_be() -> None:
     subject = "Grüße " * 40
     block = chain.header_block([("Subject", subject)]).decode()

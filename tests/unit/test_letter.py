@@ -65,12 +65,21 @@ def test_what_would_lose_something_is_refused_by_its_name(kind: str, named: str)
         b"Subject: \xfc\r\n\r\nhi\r\n",
         b"Content-Type: text/plain; charset=x-none\r\n\r\nhi\r\n",
         b"Content-Type: text/plain; charset=utf-16\r\n\r\nh\0i\0\n\0\n\0",
+        b"Content-Type: text/plain; charset=u16\r\n\r\nh\0i\0\n\0\n\0",
         b"Content-Type: text/plain; charset=utf-8\r\n\r\n\xfc\r\n",
     ],
 )
 def test_what_cannot_be_read_is_refused(mail: bytes) -> None:
     with pytest.raises(LetterError):
         read(mail)
+
+
+def test_blanks_are_left_out_in_linear_time() -> None:
+    began = time.process_time()
+    line = b"=20" * 100_000 + b"x \r\n"
+    head = b"Content-Type: text/plain; format=flowed\r\nContent-Transfer-Encoding: "
+    read(head + b"quoted-printable\r\n\r\n" + line)
+    assert time.process_time() - began < 2
 
 
 def test_a_field_that_takes_long_to_read_is_refused_unread() -> None:

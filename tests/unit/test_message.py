@@ -25,7 +25,7 @@ def test_a_small_mail_does_not_become_much(kilobytes: int, goes: bool) -> None:
     to = b"::\r\nAnon-To: " + b",".join(b"%d@x.test" % n for n in range(5)) + b"\r\n\r\n"
     lines = Opened(to + (b"x" * 62 + b"\r\n") * 16 * kilobytes, bytes(32))
     small = mail(encrypted(b"zip"))
-    large = mail(encrypted(b"zip" * 10_000))
+    large = mail(encrypted(b"zip" * 40_000))
     assert len(read(large, lambda _: lines)) == 5
     if goes:
         assert len(read(small, lambda _: lines)) == 5

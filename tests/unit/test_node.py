@@ -28,7 +28,7 @@ from remailer.directory import Directory
 from remailer.errors import SetupError, SpoolFull
 from remailer.init import make
 from remailer.keys import FILES, Identity, load
-from remailer.node import Node, from_now, transfer_id
+from remailer.node import POOLED_DAYS, Node, from_now, transfer_id
 from remailer.spool import DAY, Spool, Ticket
 
 NODE = """
@@ -324,6 +324,7 @@ def test_what_leaves_a_timed_pool_is_tried_for_days_from_then_on() -> None:
     (late,) = from_now([ticket], now=DAY * 30.5)
     assert late == replace(ticket, until=34)
     assert from_now([late], now=DAY * 10.5) == [late]
+    assert from_now([ticket], now=DAY * 300.5) == [replace(ticket, until=14 + POOLED_DAYS)]
 
 
 async def test_what_could_not_be_forgotten_at_midnight_is_soon_after(

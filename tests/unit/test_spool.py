@@ -150,6 +150,15 @@ async def test_transfers_of_a_clock_that_was_ahead_are_known(tmp_path: Path) -> 
     assert other is not None
 
 
+async def test_rows_of_another_secret_are_counted(tmp_path: Path) -> None:
+    for secret in (SECRET, b"another" * 4):
+        spool = Spool.open(tmp_path / "spool.db", secret)
+        await spool.leave(Leaving("a@x.test", b"mail", 0.0, 1))
+        unread, (_, waiting) = await spool.unread(), await spool.contents()
+        spool.close()
+    assert (unread, len(waiting)) == (1, 1)
+
+
 async def test_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
     spool = Spool.open(tmp_path / "spool.db", SECRET)
     small = await spool.arrive(b"small")

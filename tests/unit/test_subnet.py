@@ -46,3 +46,15 @@ def test_what_others_use_is_left_to_them(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert found(monkeypatch, tmp_path, [], f"{first}.0/24") != first
     with pytest.raises(DockerError, match="no /24"):
         found(monkeypatch, tmp_path, ["10.193.0.0/16"])
+
+
+def test_a_gateway_of_a_wide_network_stays_reachable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = found(monkeypatch, tmp_path, ["10.0.0.0/8"])
+    gateway = IPv4Network(f"{first}.1").network_address.packed[::-1].hex().upper()
+    default = f"eth0 00000000 {gateway} 0003 0 0 0 00000000 0 0 0\n"
+    monkeypatch.setattr(subnet, "ROUTES", tmp_path / "table")
+    (tmp_path / "table").write_text(HEAD + row("10.0.0.0/8") + default)
+    docker = SimpleNamespace(networks=SimpleNamespace(list=list))
+    assert subnet.free(cast(DockerClient, docker), "web") != first
