@@ -87,7 +87,8 @@ def test_each_call_whose_arguments_are_numbers_has_a_map_that_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("helper", "code", "lost"), [("map_update_elem", -110, 1), ("map_delete_elem", -2, 0)]
+    ("helper", "code", "lost"),
+    [("map_update_elem", -110, 1), ("map_update_elem", -17, 0), ("map_delete_elem", -2, 0)],
 )
 def test_what_the_kernel_could_not_count_is_lost_and_nothing_ends(
     helper: str, code: int, lost: int
