@@ -229,9 +229,8 @@ class Door(SMTP):
                 await super().push("421 4.7.0 Too many errors, or too much talk")
                 if self.transport is not None:
                     self.transport.close()
-                    await (
-                        asyncio.Event().wait()
-                    )  # until the task is ended: what came behind isn't read
+                    # Until the task is ended: what came behind isn't read.
+                    await asyncio.Event().wait()
 
     @property
     def offers_tls(self) -> bool:
