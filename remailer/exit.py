@@ -71,7 +71,7 @@ class Exit:
                     last = error
                 if loop.time() - began >= CONNECT_SECONDS:
                     slow = "" if only else address
-        if slow:  # what came behind it can't be reached at all, so that it was the last
+        if slow:  # what came behind it said nothing: so it may take as long as the last one
             return await self._greet(slow, GREETING_SECONDS)
         raise last
 

@@ -51,6 +51,7 @@ PEELING = 8
 
 FORGET_SECONDS = 600.0
 POOLED_DAYS = 30
+"""By so many at most the days on which a mail is tried move, for its time in a timed pool."""
 
 _MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(<[^<>\r\n]+>)", re.IGNORECASE | re.MULTILINE)
 

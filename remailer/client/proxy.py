@@ -91,7 +91,9 @@ class Known:
     def __init__(self, path: Path) -> None:
         """Raises SetupError."""
         self._path = path
-        self._directory, self._read = load(path), self._version()
+        with contextlib.suppress(OSError):  # which `load` tells of
+            self._read = self._version()  # first: what comes meanwhile is another version
+        self._directory = load(path)
 
     def __call__(self) -> Directory:
         """As it is by now; as it was, while the file is none."""
